@@ -1,0 +1,76 @@
+/**
+ * Every timer, limit, port and magic number, with its origin.
+ * Units are in the names: `_MS` milliseconds, `_S` seconds, `_BYTES` octets.
+ */
+
+// --- STUN (RFC 3489, 5389/8489, 5780)
+/** RFC 8489 section 18.6. */
+export const STUN_PORT = 3478;
+/** RFC 8489 section 5. */
+export const STUN_MAGIC_COOKIE = 0x2112a442;
+/** RFC 8489 section 6.2.1 asks for 500 ms; RFC 5389 allows lower where RTTs are known; plexus uses 200. */
+export const STUN_RTO_MS = 200;
+/** plexus' schedule, spec e.1: 200, 400, 800, 1600, 1600 ms. */
+export const STUN_RETRANSMITS_MS: readonly number[] = [200, 400, 800, 1600, 1600];
+/** Behaviour tests whose "no" is silence; they run in parallel and must be over within PROBE_EXTRA_MS. */
+export const STUN_SILENCE_RETRANSMITS_MS: readonly number[] = [150, 250, 500];
+/** How long the behaviour tests may hold up the rendezvous once the endpoint is known (issue A). */
+export const PROBE_EXTRA_MS = 1000;
+/** NATs drop idle UDP mappings after 30 s at the earliest (RFC 4787 REQ-5 allows less); refresh well before. */
+export const MAPPING_REFRESH_MS = 10_000;
+
+// --- exchange
+/** plexus PLEXUS_RESPONSE_TIMEOUT, spec a.5. */
+export const RESPONSE_TIMEOUT_MS = 60_000;
+/** plexus PLEXUS_HANDSHAKE_TIMEOUT, spec a.5. */
+export const HANDSHAKE_TIMEOUT_MS = 60_000;
+/** Freshness window around signingTime, RELIABILITY section 3. */
+export const SIGNING_TIME_WINDOW_MS = 5 * 60_000;
+/** How long a seen message is remembered, RELIABILITY section 4. */
+export const SEEN_RETENTION_MS = 24 * 3600_000;
+export const SEEN_MAX_ENTRIES = 10_000;
+/** A sealed message of ours is 3 to 5 kB; RELIABILITY section 4 caps a message at 64 kB and 8 parts. */
+export const MESSAGE_MAX_BYTES = 64 * 1024;
+export const MESSAGE_MAX_PARTS = 8;
+export const MESSAGE_MAX_DEPTH = 3;
+
+// --- e-mail
+/** RFC 8314. */
+export const SMTPS_PORT = 465;
+export const IMAPS_PORT = 993;
+/** plexus PLEXUS_MAX/MIN_POLLING_TIMEOUT, spec a.5. */
+export const IMAP_POLL_ACCEPT_MS = 30_000;
+export const IMAP_POLL_INVITE_MS = 10_000;
+/** RELIABILITY section 4: mails looked at in one scan. */
+export const IMAP_SCAN_MAX = 100;
+
+// --- punch and handshake (spec f)
+export const PUNCH_HOPS = 7;
+export const HANDSHAKE_FRAME_BYTES = 8;
+export const CONFIRM_FRAME_BYTES = 32;
+/** RELIABILITY section 4: datagrams and bytes to an address that has not answered. */
+export const SILENT_MAX_DATAGRAMS = 64;
+export const SILENT_MAX_BYTES = 2048;
+/** RELIABILITY section 4: bytes out per byte in after first contact. */
+export const AMPLIFICATION_FACTOR = 3;
+/** plexus receive slot, spec f: the inviter repeats its frame every 1.6 s. */
+export const PLEXUS_SLOT_MS = 1600;
+/** Once both NAT reports say that a pair cannot be punched, silence this long ends the attempt. */
+export const IMPOSSIBLE_AFTER_MS = 10_000;
+
+// --- accept loop (RELIABILITY section 4)
+export const SESSIONS_PER_PEER = 4;
+export const SESSIONS_TOTAL = 64;
+export const SESSION_QUEUE = 256;
+export const PENALTY_BASE_MS = 5_000;
+export const PENALTY_MAX_MS = 15 * 60_000;
+
+// --- payload
+/** Time between TERM and KILL for the payload's process group. */
+export const TERM_GRACE_MS = 5_000;
+
+// --- the extension (docs/PROTOCOL.md)
+/** 2.25.<UUID 0d8fe5ca-b6ce-4da9-8784-39bafe0bfb16>, ITU-T X.667. */
+export const EXTENSION_OID = '2.25.18027123128438128068361969479975697174';
+/** Cap on the decoded extension; the reader refuses anything larger before parsing. */
+export const EXTENSION_MAX_BYTES = 4096;

@@ -1,0 +1,51 @@
+import type { ErrorCode } from '../errors.js';
+import type { NatReport } from '../wire/nat-report.js';
+
+/** One line of `--json`: what happened, in the order in which it happened. Names are stable. */
+export type AwlEvent =
+  | { readonly event: 'listening'; readonly rendezvous: string; readonly app: string; readonly host: string }
+  | {
+      readonly event: 'stun';
+      readonly session: string;
+      readonly inner: string;
+      readonly outer: string;
+      readonly ms: number;
+    }
+  | { readonly event: 'nat'; readonly report: NatReport }
+  | { readonly event: 'invited'; readonly session: string; readonly peer: string }
+  | { readonly event: 'answered'; readonly session: string; readonly peer: string; readonly ms: number }
+  | {
+      readonly event: 'passage';
+      readonly session: string;
+      readonly host: string;
+      readonly peer: string;
+      readonly inner: string;
+      readonly outer: string;
+      readonly alien: string;
+      readonly how: string;
+      readonly confirmed: boolean;
+      readonly ms: number;
+    }
+  | { readonly event: 'payload-started'; readonly session: string; readonly pid: number }
+  | {
+      readonly event: 'payload-ended';
+      readonly session: string;
+      readonly status: number | null;
+      readonly signal: string | null;
+    }
+  | {
+      readonly event: 'refused';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly peer?: string;
+    }
+  | {
+      readonly event: 'failed';
+      readonly session?: string;
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly hint?: string;
+      readonly peer?: string;
+    };
+
+export type EventSink = (event: AwlEvent) => void;
