@@ -1,0 +1,52 @@
+import type { PartialName } from '../identity/names.js';
+import type { ExecSpec } from '../launch/spec.js';
+import type { Logger } from '../log.js';
+import type { EmailSettings } from '../rendezvous/email/settings.js';
+import type { Endpoint } from '../util/endpoint.js';
+import type { HostPort } from '../util/host-port.js';
+import type { EventSink } from './events.js';
+
+/** Which rendezvous, with what it needs. */
+export type RendezvousSettings =
+  | { readonly name: 'email'; readonly email: EmailSettings }
+  | { readonly name: 'file'; readonly folder: string };
+
+/** Everything a session needs to know; the command line and the library both end here. */
+export interface SessionSettings {
+  readonly app: string;
+  /** Path of the app repository. */
+  readonly repo: string;
+  /** Our identity; parts may be open when accepting over e-mail. */
+  readonly host: PartialName;
+  /** The peer; an acceptor may leave it open: everyone in the repository may then connect. */
+  readonly peer: PartialName;
+  /** STUN servers as typed: the first gives the endpoint, the others and CHANGE-REQUEST the behaviour. */
+  readonly stun: readonly HostPort[];
+  /** Local address and port for STUN, punching and the payload; port 0 = a fresh one each session. */
+  readonly bind: Endpoint;
+  readonly rendezvous: RendezvousSettings;
+  /** IP TTL of the opening packet. */
+  readonly hops?: number;
+  readonly responseTimeoutMs?: number;
+  readonly handshakeTimeoutMs?: number;
+  /** Send and take unsealed messages where a certificate is missing (plexus' way); never without being typed. */
+  readonly allowPlaintext?: boolean;
+  /** Punch toward private addresses too (both sides in one private network). */
+  readonly allowPrivate?: boolean;
+  /** Content cipher of sealed messages; plexus reads both. */
+  readonly cipher?: 'aes256' | 'des3';
+  /** Folder for the seen-set and locks; default: `$XDG_STATE_HOME/awl` or `~/.local/state/awl`. */
+  readonly stateDir?: string;
+  readonly exec?: ExecSpec;
+  readonly log?: Logger;
+  readonly onEvent?: EventSink;
+  readonly signal?: AbortSignal;
+}
+
+/** What only an acceptor knows. */
+export interface AcceptorSettings extends SessionSettings {
+  /** End after the first session that got a passage. */
+  readonly once?: boolean;
+  /** Stop accepting after this long. */
+  readonly acceptTimeoutMs?: number;
+}
