@@ -43,6 +43,27 @@ export const IMAP_POLL_ACCEPT_MS = 30_000;
 export const IMAP_POLL_INVITE_MS = 10_000;
 /** RELIABILITY section 4: mails looked at in one scan. */
 export const IMAP_SCAN_MAX = 100;
+/** Mails that wait to be looked at when a mailbox is flooded; older ones are passed over with a warning. */
+export const IMAP_BACKLOG_MAX = 10_000;
+/** With IDLE, too, look this often: it finds half-open connections and servers that forget to notify. */
+export const IMAP_RECHECK_MS = 30_000;
+/** An invitation this old still has a sender who waits: RESPONSE_TIMEOUT_MS and 10 s for slow mail. */
+export const INVITE_LOOKBACK_MS = RESPONSE_TIMEOUT_MS + 10_000;
+/** TCP, TLS, greeting and login together; and any one command after that. */
+export const MAIL_CONNECT_MS = 20_000;
+export const MAIL_STEP_MS = 20_000;
+/** A mail server that fails within this time is asked again before `push` gives up. */
+export const MAIL_PUSH_RETRY_MS = 10_000;
+
+// --- file rendezvous
+/** Folder notifications get lost on network shares; a look at the folder costs next to nothing. */
+export const FILE_POLL_MS = 100;
+/** Older messages are nobody's any more (RESPONSE_TIMEOUT_MS is 60 s). */
+export const FILE_KEEP_MS = 10 * 60_000;
+
+// --- reconnecting to a rendezvous
+export const RECONNECT_BASE_MS = 1_000;
+export const RECONNECT_MAX_MS = 60_000;
 
 // --- punch and handshake (spec f)
 export const PUNCH_HOPS = 7;
@@ -65,12 +86,28 @@ export const SESSION_QUEUE = 256;
 export const PENALTY_BASE_MS = 5_000;
 export const PENALTY_MAX_MS = 15 * 60_000;
 
+// --- identities
+/** A PEM certificate or key of RSA-4096 is 4 kB; with openssl's text before it, 12 kB. */
+export const IDENTITY_FILE_MAX_BYTES = 64 * 1024;
+/** RSA sizes that `awl id init` makes; the first is the default and what plexus users have. */
+export const IDENTITY_RSA_BITS: readonly number[] = [2048, 3072, 4096];
+export const IDENTITY_YEARS = 10;
+
 // --- payload
 /** Time between TERM and KILL for the payload's process group. */
 export const TERM_GRACE_MS = 5_000;
+/** After KILL a process is gone at once unless the kernel holds it (disk wait); no session waits longer for that. */
+export const KILL_WAIT_MS = 2_000;
+/** How often a process group is looked at while it ends. */
+export const GROUP_POLL_MS = 25;
+/** How long the punched port may still be busy before the payload starts. */
+export const PORT_FREE_MS = 500;
+export const PORT_RETRY_MS = 25;
 
 // --- the extension (docs/PROTOCOL.md)
 /** 2.25.<UUID 0d8fe5ca-b6ce-4da9-8784-39bafe0bfb16>, ITU-T X.667. */
 export const EXTENSION_OID = '2.25.18027123128438128068361969479975697174';
+/** The extension's `v`. */
+export const EXTENSION_VERSION = 1;
 /** Cap on the decoded extension; the reader refuses anything larger before parsing. */
 export const EXTENSION_MAX_BYTES = 4096;
