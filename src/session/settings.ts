@@ -1,15 +1,11 @@
 import type { PartialName } from '../identity/names.js';
 import type { ExecSpec } from '../launch/spec.js';
+import type { StdioMode } from '../launch/streams.js';
 import type { Logger } from '../log.js';
-import type { EmailSettings } from '../rendezvous/email/settings.js';
+import type { RendezvousSettings } from '../rendezvous/registry.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
 import type { EventSink } from './events.js';
-
-/** Which rendezvous, with what it needs. */
-export type RendezvousSettings =
-  | { readonly name: 'email'; readonly email: EmailSettings }
-  | { readonly name: 'file'; readonly folder: string };
 
 /** Everything a session needs to know; the command line and the library both end here. */
 export interface SessionSettings {
@@ -33,11 +29,15 @@ export interface SessionSettings {
   readonly allowPlaintext?: boolean;
   /** Punch toward private addresses too (both sides in one private network). */
   readonly allowPrivate?: boolean;
+  /** Punch toward loopback too: demonstrations and tests on one machine. */
+  readonly allowLoopback?: boolean;
   /** Content cipher of sealed messages; plexus reads both. */
   readonly cipher?: 'aes256' | 'des3';
   /** Folder for the seen-set and locks; default: `$XDG_STATE_HOME/awl` or `~/.local/state/awl`. */
   readonly stateDir?: string;
   readonly exec?: ExecSpec;
+  /** Streams of a payload without `--exec-log`: ours (one-shot on a terminal), or none. */
+  readonly stdio?: StdioMode;
   readonly log?: Logger;
   readonly onEvent?: EventSink;
   readonly signal?: AbortSignal;

@@ -1,0 +1,190 @@
+// Runs the main job end to end and tells it in plain words. As root with ip, nft and python3: through two real
+// kernel NATs in namespaces, over real e-mail if Dovecot and Exim are installed. Otherwise over loopback.
+import { execFileSync, spawn } from 'node:child_process';
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '..');
+const awl = join(root, 'dist/cli/main.js');
+const payload = join(root, 'scripts/demo-payload.mjs');
+const netlab = join(root, 'scripts/netlab');
+const work = mkdtempSync(join(tmpdir(), 'awl-demo-'));
+const lab = `demo${process.pid}`;
+const children = [];
+const began = performance.now();
+const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(2)} s`;
+const say = (text) => console.log(text);
+
+const onPath = (program) =>
+  [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'].some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+const force = process.argv[2];
+const nats = force !== '--loopback' && process.getuid?.() === 0 && ['ip', 'nft', 'python3'].every(onPath);
+const mail = nats && ['dovecot', 'exim4', 'openssl'].every(onPath);
+
+function run(file, args, options = {}) {
+  return execFileSync(file, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'inherit'], ...options });
+}
+/** A command in one of the lab's machines, or here when there is no lab. */
+const inside = (role, file, args) => (nats ? [netlab, ['exec', '-n', lab, role, '--', file, ...args]] : [file, args]);
+
+function start(role, args, onEvent) {
+  const [file, full] = inside(role, process.execPath, [awl, ...args]);
+  const child = spawn(file, full, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...secrets } });
+  children.push(child);
+  const state = { child, log: '', events: [] };
+  let rest = '';
+  child.stdout.on('data', (data) => {
+    rest += data;
+    for (let at = rest.indexOf('\n'); at >= 0; at = rest.indexOf('\n')) {
+      const line = rest.slice(0, at);
+      rest = rest.slice(at + 1);
+      try {
+        const event = JSON.parse(line);
+        state.events.push(event);
+        onEvent?.(event);
+      } catch {
+        state.log += `${line}\n`;
+      }
+    }
+  });
+  child.stderr.on('data', (data) => (state.log += data));
+  state.ended = new Promise((done) => child.on('close', (code) => done(code)));
+  return state;
+}
+async function until(what, ms, test) {
+  const limit = performance.now() + ms;
+  while (performance.now() < limit) {
+    if (test()) return;
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  throw new Error(`${what} did not happen within ${ms / 1000} s`);
+}
+
+const secrets = { AWL_EMAIL_PASSWORD: '' };
+let failure;
+try {
+  const repoA = join(work, 'alice', 'repo');
+  const repoB = join(work, 'bob', 'repo');
+  const alice = 'alice@plexus.test/laptop';
+  const bob = 'bob@plexus.test/nas';
+  let step = performance.now();
+  for (const [repo, name] of [[repoA, alice], [repoB, bob]]) run(process.execPath, [awl, 'id', 'init', name, `--app-repo=${repo}`]);
+  for (const [from, name, to] of [[repoA, alice, repoB], [repoB, bob, repoA]]) {
+    const bundle = run(process.execPath, [awl, 'id', 'export', name, `--app-repo=${from}`]);
+    const file = join(work, 'bundle.txt');
+    writeFileSync(file, bundle);
+    run(process.execPath, [awl, 'id', 'trust', file, `--app-repo=${to}`]);
+  }
+  say(`1. Two identities made and exchanged: ${alice} and ${bob} (${seconds(step)})`);
+
+  step = performance.now();
+  const stunAddresses = nats ? ['192.0.2.10', '192.0.2.11'] : ['127.0.0.1'];
+  const stunPort = nats ? 3478 : 20000 + (process.pid % 20000);
+  if (nats) run(netlab, ['up', '-n', lab, '--a', 'port-restricted', '--b', 'port-restricted', '--hops', '6']);
+  const server = start('s', ['stun-server', ...stunAddresses.map((a) => `--listen=${a}`), `--port=${stunPort}`, `--alt-port=${stunPort + 1}`]);
+  await until('the STUN server', 5000, () => /listening|ready/i.test(server.log));
+  const mailDir = join(work, 'mail');
+  const place = [`--app-id=demo`, `--stun-server=${stunAddresses[0]}:${stunPort}`, '--json', '--log-level=info'];
+  const account = { a: [], b: [] };
+  if (mail) {
+    const [file, args] = inside('s', join(root, 'scripts/mailserver'), ['start', mailDir, '192.0.2.10']);
+    run(file, args);
+    const env = Object.fromEntries(
+      run(join(root, 'scripts/mailserver'), ['env', mailDir, '192.0.2.10']).trim().split(/\s+/).map((pair) => pair.split('=')),
+    );
+    for (const [role, user] of [['a', 'alice'], ['b', 'bob']]) {
+      writeFileSync(join(work, `${user}.password`), `${user}pw\n`, { mode: 0o600 });
+      account[role] = [
+        `--email-smtps=192.0.2.10:${env.SMTPS_PORT}`, `--email-imaps=192.0.2.10:${env.IMAPS_PORT}`,
+        `--email-login=${user}@plexus.test`, `--email-password-file=${join(work, `${user}.password`)}`,
+        `--email-ca=${env.MAIL_CA}`,
+      ];
+    }
+  } else {
+    const folder = join(work, 'rendezvous');
+    for (const role of ['a', 'b']) account[role] = ['--rendezvous=file', `--file-dir=${folder}`];
+    if (!nats) for (const role of ['a', 'b']) account[role].push('--allow-loopback', '--stun-client=127.0.0.1:0');
+  }
+  say(
+    nats
+      ? `2. Two real kernel NATs (port-restricted), 6 internet hops, a STUN server${mail ? ' and a mail server (Exim + Dovecot)' : ''} (${seconds(step)})`
+      : `2. A STUN server on loopback and a shared folder as the rendezvous: no root or no nft here, so no NATs (${seconds(step)})`,
+  );
+
+  step = performance.now();
+  const command = (mode) => [
+    `--exec-command=${process.execPath}`,
+    `--exec-args='${payload}' ${mode} %innerip% %innerport% %peerip% %peerport%`,
+  ];
+  const acceptor = start('b', ['--accept', '--once', `--app-repo=${repoB}`, `--host-info=${bob}`, `--peer-info=${alice}`, `--state-dir=${join(work, 'b')}`, ...place, ...account.b, ...command('echo')]);
+  await until('the acceptor listening', 15_000, () => acceptor.events.some((event) => event.event === 'listening'));
+  say(`3. bob waits for invitations (${seconds(step)})`);
+
+  step = performance.now();
+  const times = {};
+  const initiator = start('a', [`--app-repo=${repoA}`, `--host-info=${alice}`, `--peer-info=${bob}`, `--state-dir=${join(work, 'a')}`, ...place, ...account.a, ...command('hello')], (event) => {
+    times[event.event] ??= performance.now() - step;
+  });
+  const limit = setTimeout(() => initiator.child.kill(), 45_000);
+  const [statusA, statusB] = [await initiator.ended, await Promise.race([acceptor.ended, new Promise((done) => setTimeout(done, 15_000, 'still running'))])];
+  clearTimeout(limit);
+  const passage = initiator.events.find((event) => event.event === 'passage');
+  if (statusA !== 0 || statusB !== 0 || !passage) {
+    throw new Error(`alice ended with ${statusA}, bob with ${statusB}\n--- alice\n${initiator.log}\n--- bob\n${acceptor.log}`);
+  }
+  const at = (name) => (times[name] === undefined ? '' : `${(times[name] / 1000).toFixed(2)} s`);
+  say(`4. alice invites bob:
+     ${at('stun').padStart(7)}  own public endpoint known (STUN): ${passage.outer}
+     ${at('invited').padStart(7)}  invitation sealed and handed to ${mail ? 'the mail server' : 'the folder'}
+     ${at('answered').padStart(7)}  bob's answer arrived and verified
+     ${at('passage').padStart(7)}  passage open to ${passage.alien} (${passage.how}${passage.confirmed ? ', confirmed by both keys' : ''})
+     ${at('payload-started').padStart(7)}  payload started on ${passage.inner}
+     ${at('payload-ended').padStart(7)}  payload ended`);
+  const words = `${initiator.log}${acceptor.log}`.split('\n').filter((line) => /^(hello|echo):/.test(line));
+  for (const line of words) say(`     ${line}`);
+  if (!words.some((line) => line.startsWith('hello: 3'))) throw new Error(`the payload did not report\n${initiator.log}`);
+
+  const end = (text) => text.padEnd(22);
+  say(
+    nats
+      ? `
+   ${end('alice')}${end('alice’s NAT')}                ${end('bob’s NAT')}bob
+   ${end(passage.inner.replace('0.0.0.0', '192.168.10.2'))}${end(passage.outer)}<=== UDP ===>    ${end(passage.alien)}192.168.20.2
+                    \\                       no server between                        /
+                     '---- sealed letters over ${mail ? 'e-mail' : 'a shared folder'}, STUN at 192.0.2.10 ----'
+`
+      : `
+   alice ${passage.inner}  <=== UDP, no server between ===>  ${passage.alien} bob
+        '---- sealed letters through a shared folder, STUN at 127.0.0.1:${stunPort} ----'
+`,
+  );
+  say(`It worked: ${seconds(began)} in all, ${at('passage')} from alice's start to the passage.`);
+} catch (error) {
+  failure = error;
+} finally {
+  for (const child of children) if (child.exitCode === null) child.kill('SIGTERM');
+  if (mail) {
+    try {
+      run(join(root, 'scripts/mailserver'), ['stop', join(work, 'mail')], { stdio: 'ignore' });
+    } catch {}
+  }
+  if (nats) {
+    try {
+      run(netlab, ['down', '-n', lab], { stdio: 'ignore' });
+    } catch {}
+  }
+  if (process.env.AWL_DEMO_KEEP) say(`kept: ${work}`);
+  else rmSync(work, { recursive: true, force: true });
+}
+if (failure) {
+  console.error(`\nThe demo failed: ${failure.message}`);
+  process.exitCode = 1;
+}

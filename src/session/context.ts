@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { AwlError } from '../errors.js';
+import { formatName, type IdentityName, isComplete, type PartialName } from '../identity/names.js';
+import { AppRepository } from '../identity/repository.js';
+import { type Logger, silentLogger } from '../log.js';
+import { openRendezvous } from '../rendezvous/registry.js';
+import { ReplayGuard } from '../rendezvous/replay-guard.js';
+import type { Rendezvous } from '../rendezvous/types.js';
+import type { EventSink } from './events.js';
+import type { SessionSettings } from './settings.js';
+import { ensureStateDirectory, stateDirectory } from './state-dir.js';
+
+/** What every session of one process shares. */
+export interface SessionContext {
+  readonly settings: SessionSettings;
+  readonly log: Logger;
+  readonly emit: EventSink;
+  readonly repository: AppRepository;
+  readonly rendezvous: Rendezvous;
+  readonly seen: ReplayGuard;
+  readonly stateDir: string;
+  readonly now: () => Date;
+  close(): Promise<void>;
+}
+
+/** Opens repository, seen-set and rendezvous; nothing is sent yet. The caller closes it. */
+export async function openContext(settings: SessionSettings): Promise<SessionContext> {
+  const log = settings.log ?? silentLogger;
+  const now = () => new Date();
+  const stateDir = ensureStateDirectory(stateDirectory(settings.stateDir));
+  const seen = await ReplayGuard.open(join(stateDir, 'seen.jsonl'), now());
+  try {
+    const rendezvous = await openRendezvous(settings.rendezvous, { log, now });
+    return {
+      settings,
+      log,
+      emit: settings.onEvent ?? (() => {}),
+      repository: new AppRepository(settings.repo),
+      rendezvous,
+      seen,
+      stateDir,
+      now,
+      async close() {
+        await rendezvous.close();
+        await seen.close();
+      },
+    };
+  } catch (error) {
+    await seen.close();
+    throw error;
+  }
+}
+
+/** A complete name, or an error that says which flag lacks what. */
+export function requireName(name: PartialName, flag: string): IdentityName {
+  if (isComplete(name)) return name;
+  throw new AwlError('USAGE_MISSING', `${flag} needs owner and pin, but is "${formatName(name)}"`, {
+    hint: `write ${flag}=owner/pin, for example ${flag}=me@example.org/laptop`,
+  });
+}
+
+export function newSessionId(): string {
+  return randomBytes(3).toString('hex');
+}

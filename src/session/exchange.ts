@@ -1,0 +1,142 @@
+import {
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
+import { EXTENSION_VERSION, RESPONSE_TIMEOUT_MS } from '../constants.js';
+import { AwlError } from '../errors.js';
+import type { HostIdentity, PeerIdentity } from '../identity/repository.js';
+import type { Opened, Sealed } from '../rendezvous/sealing.js';
+import { seal } from '../rendezvous/sealing.js';
+import type { LetterKind } from '../rendezvous/types.js';
+import type { Endpoint } from '../util/endpoint.js';
+import { deriveConfirmKey } from '../wire/confirm.js';
+import type { Extension } from '../wire/extension.js';
+import type { NatReport } from '../wire/nat-report.js';
+import type { SessionSettings } from './settings.js';
+
+/** DER of an X25519 SubjectPublicKeyInfo up to the 32 key bytes, RFC 8410 section 4. */
+const X25519_SPKI_PREFIX = Buffer.from('302a300506032b656e032100', 'hex');
+
+/** The capability that asks for the 32-byte confirmation (docs/PROTOCOL.md). */
+const CAP_CONFIRM = 'confirm';
+
+/** One side's fresh random contribution to a session; never reused. */
+export interface Contribution {
+  readonly puzzle: bigint;
+  readonly dh: { readonly publicKey: Buffer; readonly privateKey: KeyObject };
+}
+
+/** A random u64 puzzle (spec c.1) and an X25519 key pair for the confirmation. */
+export function newContribution(): Contribution {
+  const { publicKey, privateKey } = generateKeyPairSync('x25519');
+  const raw = publicKey.export({ type: 'spki', format: 'der' }).subarray(X25519_SPKI_PREFIX.length);
+  return { puzzle: randomBytes(8).readBigUInt64LE(), dh: { publicKey: raw, privateKey } };
+}
+
+export interface LetterParts {
+  readonly kind: LetterKind;
+  readonly app: string;
+  readonly host: HostIdentity;
+  readonly peer: PeerIdentity;
+  readonly outer: Endpoint;
+  readonly own: Contribution;
+  readonly nat: NatReport;
+  /** Whether to add the extension: always in invitations, in answers only if the invitation had one. */
+  readonly extended: boolean;
+  /** Digest of the invitation that this answers. */
+  readonly answers?: string;
+  readonly now: Date;
+  readonly cipher?: 'aes256' | 'des3';
+  readonly plaintext?: boolean;
+}
+
+/** The sealing choices that settings make. */
+export function sealOptions(settings: SessionSettings) {
+  return {
+    ...(settings.cipher && { cipher: settings.cipher }),
+    ...(settings.allowPlaintext && { plaintext: true }),
+  };
+}
+
+/** Seals one side's endpoint and puzzle, with the extension that binds it to recipient, app and time. */
+export function sealLetter(parts: LetterParts): Sealed {
+  const { kind, app, host, peer, own, now } = parts;
+  const extension: Extension = {
+    v: EXTENSION_VERSION,
+    kind,
+    app,
+    to: peer.cert.fingerprint,
+    exp: Math.floor((now.getTime() + 2 * RESPONSE_TIMEOUT_MS) / 1000),
+    ...(parts.answers !== undefined && { re: parts.answers }),
+    dh: own.dh.publicKey,
+    cand: [{ type: 'srflx', endpoint: parts.outer }],
+    nat: parts.nat,
+    caps: [CAP_CONFIRM],
+  };
+  return seal({
+    kind,
+    app,
+    host,
+    peer,
+    reference: { endpoint: parts.outer, puzzle: own.puzzle },
+    ...(parts.extended && { extension }),
+    ...(parts.cipher && { cipher: parts.cipher }),
+    ...(parts.plaintext && { plaintext: true }),
+    now,
+  });
+}
+
+export interface SharedKeys {
+  /** puzzle XOR puzzle, spec f. */
+  readonly secret: bigint;
+  /** Present iff both sides announced the confirmation. */
+  readonly confirmKey?: Buffer;
+  /** What a payload may key itself with: 32 bytes, independent of the confirmation's own keys. */
+  readonly sessionKey?: Buffer;
+}
+
+/**
+ * What both sides can now compute from the two sealed messages.
+ * @throws AwlError MESSAGE_MISDIRECTED if the peer's puzzle or key is our own (a reflected message)
+ */
+export function shareKeys(
+  own: Contribution,
+  theirs: Opened,
+  digests: { readonly invite: string; readonly accept: string },
+): SharedKeys {
+  const secret = own.puzzle ^ theirs.reference.puzzle;
+  const extension = theirs.extension;
+  if (secret === 0n || extension?.dh?.equals(own.dh.publicKey)) {
+    throw new AwlError('MESSAGE_MISDIRECTED', 'our own message came back as the answer of the peer', {
+      hint: 'the rendezvous reflects messages; nothing was opened',
+    });
+  }
+  if (!extension?.dh || !extension.caps.includes(CAP_CONFIRM)) return { secret };
+  const publicKey = createPublicKey({
+    key: Buffer.concat([X25519_SPKI_PREFIX, extension.dh]),
+    format: 'der',
+    type: 'spki',
+  });
+  const sharedSecret = agree(own.dh.privateKey, publicKey);
+  const confirmKey = deriveConfirmKey({
+    sharedSecret,
+    secret,
+    inviteDigest: digests.invite,
+    acceptDigest: digests.accept,
+  });
+  const sessionKey = Buffer.from(hkdfSync('sha256', confirmKey, Buffer.alloc(0), 'awl payload v1', 32));
+  return { secret, confirmKey, sessionKey };
+}
+
+function agree(privateKey: KeyObject, publicKey: KeyObject): Buffer {
+  try {
+    return diffieHellman({ privateKey, publicKey });
+  } catch (cause) {
+    // Points of small order make OpenSSL refuse; RFC 7748 section 6.1 asks for exactly that.
+    throw new AwlError('MESSAGE_MALFORMED', 'the key in the peer’s message cannot be used', { cause });
+  }
+}

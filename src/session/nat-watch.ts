@@ -1,0 +1,65 @@
+import type { Logger } from '../log.js';
+import { probe } from '../stun/probe.js';
+import { resolveServers } from '../stun/resolve.js';
+import type { HostPort } from '../util/host-port.js';
+import { UdpSocket } from '../util/udp.js';
+import { type NatReport, UNMEASURED } from '../wire/nat-report.js';
+import type { EventSink } from './events.js';
+
+/** A report older than this is measured anew: laptops move between networks. */
+const REPORT_LIFE_MS = 10 * 60_000;
+
+/**
+ * An acceptor's own NAT report, measured beside its sessions on a socket of its own, so that answering an
+ * invitation never waits for it.
+ */
+export class NatWatch {
+  readonly #servers: readonly HostPort[];
+  readonly #address: string;
+  readonly #log: Logger;
+  readonly #emit: EventSink;
+  readonly #signal: AbortSignal;
+  #report: NatReport = UNMEASURED;
+  #measuredAt = Number.NEGATIVE_INFINITY;
+  #running = false;
+
+  constructor(
+    servers: readonly HostPort[],
+    address: string,
+    log: Logger,
+    emit: EventSink,
+    signal: AbortSignal,
+  ) {
+    this.#servers = servers;
+    this.#address = address;
+    this.#log = log;
+    this.#emit = emit;
+    this.#signal = signal;
+  }
+
+  /** The last report; starts a new measurement in the background if that one is old. */
+  current(): NatReport {
+    if (performance.now() - this.#measuredAt > REPORT_LIFE_MS) void this.#measure();
+    return this.#report;
+  }
+
+  async #measure(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    let socket: UdpSocket | undefined;
+    try {
+      socket = await UdpSocket.bind({ address: this.#address, port: 0 });
+      const servers = await resolveServers(this.#servers, socket.local, this.#signal);
+      const measuring = probe(socket, servers, { signal: this.#signal, log: this.#log });
+      await measuring.endpoint;
+      this.#report = await measuring.report;
+      this.#measuredAt = performance.now();
+      this.#emit({ event: 'nat', report: this.#report });
+    } catch (error) {
+      this.#log.debug(`own NAT not measured: ${error instanceof Error ? error.message : String(error)}`);
+    } finally {
+      this.#running = false;
+      await socket?.close();
+    }
+  }
+}

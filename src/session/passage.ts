@@ -1,0 +1,36 @@
+import type { X509Certificate } from 'node:crypto';
+import type { IdentityName } from '../identity/names.js';
+import type { Endpoint } from '../util/endpoint.js';
+import type { UdpSocket } from '../util/udp.js';
+
+export type Role = 'accept' | 'invite';
+
+/** The punched path: what a payload needs to use it, and how it was won (DESIGN, "Words"). */
+export interface Passage {
+  /** Short id that every log line and event of the session carries. */
+  readonly session: string;
+  readonly role: Role;
+  readonly app: string;
+  readonly host: IdentityName;
+  readonly peer: IdentityName;
+  /** The pinned certificate that signed the peer's message. */
+  readonly peerCertificate: X509Certificate;
+  /** Local bind, plexus' `%inner%`. */
+  readonly inner: Endpoint;
+  /** Own endpoint as STUN saw it, plexus' `%outer%`. */
+  readonly outer: Endpoint;
+  /** Where the peer's datagrams really come from, plexus' `%alien%`. */
+  readonly alien: Endpoint;
+  /** puzzle XOR puzzle, 64 bits; weak by plexus' design, see SECURITY.md. */
+  readonly secret: bigint;
+  /** 32 bytes from the authenticated key agreement; only between awl peers. */
+  readonly sessionKey?: Buffer;
+  readonly how: string;
+  /** True if the peer proved the session key over this very path. */
+  readonly confirmed: boolean;
+  readonly rttMs?: number;
+  /** The socket that owns the mapping. Whoever takes the passage closes it. */
+  readonly socket: UdpSocket;
+  /** Gives the local port back. Idempotent. */
+  close(): Promise<void>;
+}

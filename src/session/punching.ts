@@ -1,0 +1,89 @@
+import { HANDSHAKE_TIMEOUT_MS, PUNCH_HOPS } from '../constants.js';
+import { formatName } from '../identity/names.js';
+import type { HostIdentity, PeerIdentity } from '../identity/repository.js';
+import type { Logger } from '../log.js';
+import { punch } from '../punch/puncher.js';
+import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
+import type { UdpSocket } from '../util/udp.js';
+import type { NatReport } from '../wire/nat-report.js';
+import type { SessionContext } from './context.js';
+import type { SharedKeys } from './exchange.js';
+import type { Passage, Role } from './passage.js';
+
+export interface PunchingParts {
+  readonly context: SessionContext;
+  readonly session: string;
+  readonly role: Role;
+  readonly host: HostIdentity;
+  readonly peer: PeerIdentity;
+  readonly socket: UdpSocket;
+  readonly outer: Endpoint;
+  readonly target: Endpoint;
+  readonly keys: SharedKeys;
+  readonly reports?: { readonly own: NatReport; readonly peer: NatReport };
+  /** Monotonic ms at which the session began, for the `passage` event. */
+  readonly begun: number;
+  readonly log: Logger;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Punches toward the peer's announced endpoint and wraps what was won.
+ * The socket stays open and now belongs to the passage; on failure it is the caller's to close.
+ * @throws AwlError HANDSHAKE_TIMEOUT, NAT_IMPOSSIBLE, ADDRESS_REFUSED
+ */
+export async function openPassage(parts: PunchingParts): Promise<Passage> {
+  const { context, session, role, host, peer, socket, outer, target, keys, log } = parts;
+  const { settings } = context;
+  const result = await punch({
+    socket,
+    role,
+    secret: keys.secret,
+    peer: target,
+    hops: settings.hops ?? PUNCH_HOPS,
+    ...(keys.confirmKey && { confirmKey: keys.confirmKey }),
+    ...(parts.reports && { reports: parts.reports }),
+    timeoutMs: settings.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+    ...(settings.allowPrivate && { allowPrivate: true }),
+    ...(settings.allowLoopback && { allowLoopback: true }),
+    ...(parts.signal && { signal: parts.signal }),
+    log,
+  });
+  const ms = Math.round(performance.now() - parts.begun);
+  const passage: Passage = {
+    session,
+    role,
+    app: settings.app,
+    host: host.name,
+    peer: peer.name,
+    peerCertificate: peer.cert.x509,
+    inner: socket.local,
+    outer,
+    alien: result.peer,
+    secret: keys.secret,
+    ...(result.confirmed && keys.sessionKey && { sessionKey: keys.sessionKey }),
+    how: result.how,
+    confirmed: result.confirmed,
+    ...(result.rttMs !== undefined && { rttMs: result.rttMs }),
+    socket,
+    close: () => socket.close(),
+  };
+  log.info(
+    `passage to ${formatName(peer.name)} at ${formatEndpoint(result.peer)} from ${formatEndpoint(outer)}: ` +
+      `${result.how}${result.confirmed ? ', peer confirmed' : ', not confirmed (plexus peer)'}, ` +
+      `${result.rttMs === undefined ? '' : `rtt ${Math.round(result.rttMs)} ms, `}${ms} ms after the start`,
+  );
+  context.emit({
+    event: 'passage',
+    session,
+    host: formatName(host.name),
+    peer: formatName(peer.name),
+    inner: formatEndpoint(socket.local),
+    outer: formatEndpoint(outer),
+    alien: formatEndpoint(result.peer),
+    how: result.how,
+    confirmed: result.confirmed,
+    ms,
+  });
+  return passage;
+}

@@ -1,0 +1,84 @@
+import { AwlError, ERROR_CODES, errorText, isAwlError } from '../errors.js';
+import { formatName } from '../identity/names.js';
+import type { ExecSpec } from '../launch/spec.js';
+import { silentLogger } from '../log.js';
+import { accept } from './acceptor.js';
+import { invite } from './initiator.js';
+import { takeLock } from './lock.js';
+import type { Passage } from './passage.js';
+import { exitStatus, runPayload } from './payload.js';
+import type { AcceptorSettings, SessionSettings } from './settings.js';
+import { ensureStateDirectory, stateDirectory, stateKey } from './state-dir.js';
+
+/**
+ * The one-shot initiator: invites, punches, runs the payload.
+ * @returns the payload's exit status, 0 once it runs where `--exec-detach` was given
+ * @throws AwlError with the diagnosis
+ */
+export async function runInitiator(settings: SessionSettings): Promise<number> {
+  const exec = requireExec(settings);
+  const passage = await invite(settings);
+  return exitStatus(await runPayload(passage, exec, settings));
+}
+
+/**
+ * The accept loop: every passage gets a payload of its own while the loop goes on. A second acceptor for the same
+ * app and host ends at once with status 0, so that cron may start one every minute.
+ * @returns 0 after a clean stop; with `once` the payload's exit status, or PEER_NO_ANSWER's if nobody came
+ * @throws AwlError if accepting cannot begin at all
+ */
+export async function runAcceptor(settings: AcceptorSettings): Promise<number> {
+  const exec = requireExec(settings);
+  const log = settings.log ?? silentLogger;
+  const name = `${settings.app} ${formatName(settings.host)}`;
+  const folder = ensureStateDirectory(stateDirectory(settings.stateDir));
+  const lock = await takeLock(folder, `accept-${stateKey(settings.app, formatName(settings.host))}`);
+  if (!lock) {
+    log.info(`another acceptor for ${name} is running already; nothing to do`);
+    return 0;
+  }
+  const payloads = new Set<Promise<number>>();
+  let first: Promise<number> | undefined;
+  try {
+    for await (const passage of accept(settings)) {
+      const payload = payloadOf(passage, exec, settings);
+      first ??= payload;
+      payloads.add(payload);
+      void payload.finally(() => payloads.delete(payload));
+      if (settings.once) break;
+    }
+  } finally {
+    await lock.release();
+    await Promise.allSettled([...payloads]);
+  }
+  if (!settings.once) return 0;
+  if (first) return first;
+  return settings.signal?.aborted ? 0 : ERROR_CODES.PEER_NO_ANSWER;
+}
+
+/** One payload of the accept loop; its failure is a line in the log, never the end of the loop. */
+async function payloadOf(passage: Passage, exec: ExecSpec, settings: SessionSettings): Promise<number> {
+  try {
+    return exitStatus(await runPayload(passage, exec, settings));
+  } catch (error) {
+    const known = isAwlError(error) ? error : new AwlError('INTERNAL', errorText(error), { cause: error });
+    const log = (settings.log ?? silentLogger).child(passage.session);
+    log.error(`${known.code}: ${known.message}${known.hint ? ` (${known.hint})` : ''}`);
+    settings.onEvent?.({
+      event: 'failed',
+      session: passage.session,
+      peer: formatName(passage.peer),
+      code: known.code,
+      message: known.message,
+      ...(known.hint && { hint: known.hint }),
+    });
+    return known.exitCode;
+  }
+}
+
+function requireExec(settings: SessionSettings): ExecSpec {
+  if (settings.exec) return settings.exec;
+  throw new AwlError('USAGE_MISSING', 'there is nothing to run on the passage', {
+    hint: 'name a program with --exec-command, and its arguments with --exec-args',
+  });
+}
