@@ -92,6 +92,8 @@ export const IDENTITY_FILE_MAX_BYTES = 64 * 1024;
 /** RSA sizes that `awl id init` makes; the first is the default and what plexus users have. */
 export const IDENTITY_RSA_BITS: readonly number[] = [2048, 3072, 4096];
 export const IDENTITY_YEARS = 10;
+/** New certificates count from a day ago: the peer's clock may be behind ours. */
+export const IDENTITY_BACKDATE_MS = 24 * 3600_000;
 
 // --- payload
 /** Time between TERM and KILL for the payload's process group. */

@@ -12,6 +12,11 @@ export interface PartialName {
   readonly pin?: string;
 }
 
+/** The files of an identity's folder (spec b). */
+export const CERTIFICATE_FILE = 'cert.crt';
+export const KEY_FILE = 'private.key';
+export const CA_FILE = 'ca.crt';
+
 // RELIABILITY section 4: what a name may hold wherever it comes from; it becomes a path, a header and an argument.
 const PART = /^[A-Za-z0-9_@+][A-Za-z0-9._@+-]{0,63}$/;
 
