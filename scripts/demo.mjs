@@ -33,7 +33,8 @@ function run(file, args, options = {}) {
   return execFileSync(file, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'inherit'], ...options });
 }
 /** A command in one of the lab's machines, or here when there is no lab. */
-const inside = (role, file, args) => (nats ? [netlab, ['exec', '-n', lab, role, '--', file, ...args]] : [file, args]);
+const inside = (role, file, args) =>
+  nats ? [netlab, ['exec', '-n', lab, role, '--', file, ...args]] : [file, args];
 
 function start(role, args, onEvent) {
   const [file, full] = inside(role, process.execPath, [awl, ...args]);
@@ -76,8 +77,15 @@ try {
   const alice = 'alice@plexus.test/laptop';
   const bob = 'bob@plexus.test/nas';
   let step = performance.now();
-  for (const [repo, name] of [[repoA, alice], [repoB, bob]]) run(process.execPath, [awl, 'id', 'init', name, `--app-repo=${repo}`]);
-  for (const [from, name, to] of [[repoA, alice, repoB], [repoB, bob, repoA]]) {
+  for (const [repo, name] of [
+    [repoA, alice],
+    [repoB, bob],
+  ])
+    run(process.execPath, [awl, 'id', 'init', name, `--app-repo=${repo}`]);
+  for (const [from, name, to] of [
+    [repoA, alice, repoB],
+    [repoB, bob, repoA],
+  ]) {
     const bundle = run(process.execPath, [awl, 'id', 'export', name, `--app-repo=${from}`]);
     const file = join(work, 'bundle.txt');
     writeFileSync(file, bundle);
@@ -89,29 +97,48 @@ try {
   const stunAddresses = nats ? ['192.0.2.10', '192.0.2.11'] : ['127.0.0.1'];
   const stunPort = nats ? 3478 : 20000 + (process.pid % 20000);
   if (nats) run(netlab, ['up', '-n', lab, '--a', 'port-restricted', '--b', 'port-restricted', '--hops', '6']);
-  const server = start('s', ['stun-server', ...stunAddresses.map((a) => `--listen=${a}`), `--port=${stunPort}`, `--alt-port=${stunPort + 1}`]);
+  const server = start('s', [
+    'stun-server',
+    ...stunAddresses.map((a) => `--listen=${a}`),
+    `--port=${stunPort}`,
+    `--alt-port=${stunPort + 1}`,
+  ]);
   await until('the STUN server', 5000, () => /listening|ready/i.test(server.log));
   const mailDir = join(work, 'mail');
-  const place = [`--app-id=demo`, `--stun-server=${stunAddresses[0]}:${stunPort}`, '--json', '--log-level=info'];
+  const place = [
+    `--app-id=demo`,
+    `--stun-server=${stunAddresses[0]}:${stunPort}`,
+    '--json',
+    '--log-level=info',
+  ];
   const account = { a: [], b: [] };
   if (mail) {
     const [file, args] = inside('s', join(root, 'scripts/mailserver'), ['start', mailDir, '192.0.2.10']);
     run(file, args);
     const env = Object.fromEntries(
-      run(join(root, 'scripts/mailserver'), ['env', mailDir, '192.0.2.10']).trim().split(/\s+/).map((pair) => pair.split('=')),
+      run(join(root, 'scripts/mailserver'), ['env', mailDir, '192.0.2.10'])
+        .trim()
+        .split(/\s+/)
+        .map((pair) => pair.split('=')),
     );
-    for (const [role, user] of [['a', 'alice'], ['b', 'bob']]) {
+    for (const [role, user] of [
+      ['a', 'alice'],
+      ['b', 'bob'],
+    ]) {
       writeFileSync(join(work, `${user}.password`), `${user}pw\n`, { mode: 0o600 });
       account[role] = [
-        `--email-smtps=192.0.2.10:${env.SMTPS_PORT}`, `--email-imaps=192.0.2.10:${env.IMAPS_PORT}`,
-        `--email-login=${user}@plexus.test`, `--email-password-file=${join(work, `${user}.password`)}`,
+        `--email-smtps=192.0.2.10:${env.SMTPS_PORT}`,
+        `--email-imaps=192.0.2.10:${env.IMAPS_PORT}`,
+        `--email-login=${user}@plexus.test`,
+        `--email-password-file=${join(work, `${user}.password`)}`,
         `--email-ca=${env.MAIL_CA}`,
       ];
     }
   } else {
     const folder = join(work, 'rendezvous');
     for (const role of ['a', 'b']) account[role] = ['--rendezvous=file', `--file-dir=${folder}`];
-    if (!nats) for (const role of ['a', 'b']) account[role].push('--allow-loopback', '--stun-client=127.0.0.1:0');
+    if (!nats)
+      for (const role of ['a', 'b']) account[role].push('--allow-loopback', '--stun-client=127.0.0.1:0');
   }
   say(
     nats
@@ -124,21 +151,50 @@ try {
     `--exec-command=${process.execPath}`,
     `--exec-args='${payload}' ${mode} %innerip% %innerport% %peerip% %peerport%`,
   ];
-  const acceptor = start('b', ['--accept', '--once', `--app-repo=${repoB}`, `--host-info=${bob}`, `--peer-info=${alice}`, `--state-dir=${join(work, 'b')}`, ...place, ...account.b, ...command('echo')]);
-  await until('the acceptor listening', 15_000, () => acceptor.events.some((event) => event.event === 'listening'));
+  const acceptor = start('b', [
+    '--accept',
+    '--once',
+    `--app-repo=${repoB}`,
+    `--host-info=${bob}`,
+    `--peer-info=${alice}`,
+    `--state-dir=${join(work, 'b')}`,
+    ...place,
+    ...account.b,
+    ...command('echo'),
+  ]);
+  await until('the acceptor listening', 15_000, () =>
+    acceptor.events.some((event) => event.event === 'listening'),
+  );
   say(`3. bob waits for invitations (${seconds(step)})`);
 
   step = performance.now();
   const times = {};
-  const initiator = start('a', [`--app-repo=${repoA}`, `--host-info=${alice}`, `--peer-info=${bob}`, `--state-dir=${join(work, 'a')}`, ...place, ...account.a, ...command('hello')], (event) => {
-    times[event.event] ??= performance.now() - step;
-  });
+  const initiator = start(
+    'a',
+    [
+      `--app-repo=${repoA}`,
+      `--host-info=${alice}`,
+      `--peer-info=${bob}`,
+      `--state-dir=${join(work, 'a')}`,
+      ...place,
+      ...account.a,
+      ...command('hello'),
+    ],
+    (event) => {
+      times[event.event] ??= performance.now() - step;
+    },
+  );
   const limit = setTimeout(() => initiator.child.kill(), 45_000);
-  const [statusA, statusB] = [await initiator.ended, await Promise.race([acceptor.ended, new Promise((done) => setTimeout(done, 15_000, 'still running'))])];
+  const [statusA, statusB] = [
+    await initiator.ended,
+    await Promise.race([acceptor.ended, new Promise((done) => setTimeout(done, 15_000, 'still running'))]),
+  ];
   clearTimeout(limit);
   const passage = initiator.events.find((event) => event.event === 'passage');
   if (statusA !== 0 || statusB !== 0 || !passage) {
-    throw new Error(`alice ended with ${statusA}, bob with ${statusB}\n--- alice\n${initiator.log}\n--- bob\n${acceptor.log}`);
+    throw new Error(
+      `alice ended with ${statusA}, bob with ${statusB}\n--- alice\n${initiator.log}\n--- bob\n${acceptor.log}`,
+    );
   }
   const at = (name) => (times[name] === undefined ? '' : `${(times[name] / 1000).toFixed(2)} s`);
   say(`4. alice invites bob:
@@ -150,7 +206,8 @@ try {
      ${at('payload-ended').padStart(7)}  payload ended`);
   const words = `${initiator.log}${acceptor.log}`.split('\n').filter((line) => /^(hello|echo):/.test(line));
   for (const line of words) say(`     ${line}`);
-  if (!words.some((line) => line.startsWith('hello: 3'))) throw new Error(`the payload did not report\n${initiator.log}`);
+  if (!words.some((line) => line.startsWith('hello: 3')))
+    throw new Error(`the payload did not report\n${initiator.log}`);
 
   const end = (text) => text.padEnd(22);
   say(

@@ -25,7 +25,8 @@ for (const test of failing) console.log(`failed: ${test.file}: ${test.fullName}`
 if (skipped.length > 0) {
   console.log(`\nleft out (${skipped.length}), because a program or root is missing on this machine:`);
   const perFile = Map.groupBy ? Map.groupBy(skipped, (test) => test.file) : new Map();
-  if (!Map.groupBy) for (const test of skipped) perFile.set(test.file, [...(perFile.get(test.file) ?? []), test]);
+  if (!Map.groupBy)
+    for (const test of skipped) perFile.set(test.file, [...(perFile.get(test.file) ?? []), test]);
   for (const [name, list] of perFile) console.log(`  ${name}: ${list.length}`);
   console.log('  .ci/run installs what they need (Debian, root)');
 }

@@ -48,7 +48,7 @@ export async function runAcceptor(settings: AcceptorSettings): Promise<number> {
       if (settings.once) break;
     }
   } finally {
-    await lock.release();
+    lock.release();
     await Promise.allSettled([...payloads]);
   }
   if (!settings.once) return 0;
