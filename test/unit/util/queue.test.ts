@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { backoffMs } from '../../../src/util/backoff.js';
 import { AsyncQueue } from '../../../src/util/queue.js';
 
 test('items pushed before and while reading all arrive in order, then the end', async () => {
@@ -34,13 +33,4 @@ test('an error at the end is thrown after what was queued, and what nobody read 
   const other = new AsyncQueue<string>();
   other.push('left');
   expect(other.drain()).toEqual(['left']);
-});
-
-test('waits grow from a second to the cap and never reach nought, so a dead server is not hammered', () => {
-  for (const random of [() => 0, () => 0.999]) {
-    const waits = Array.from({ length: 30 }, (_, attempt) => backoffMs(attempt, 60_000, random));
-    expect(waits[0]).toBeGreaterThanOrEqual(750);
-    expect(Math.max(...waits)).toBeLessThanOrEqual(60_000);
-    expect(waits.at(-1)).toBeGreaterThanOrEqual(45_000);
-  }
 });
