@@ -19,6 +19,16 @@ export const PROBE_EXTRA_MS = 1000;
 /** NATs drop idle UDP mappings after 30 s at the earliest (RFC 4787 REQ-5 allows less); refresh well before. */
 export const MAPPING_REFRESH_MS = 10_000;
 
+/** How long a name server may take; the rest of a session waits for it. */
+export const STUN_RESOLVE_MS = 1500;
+/** netcheck's bound (RELIABILITY section 5: doctor <= 5 s), with room for start and printing. */
+export const DOCTOR_MS = 4500;
+/** Embedded server, per source address: a behaviour discovery of ours takes about 30 requests, plexus' 14 in 5.6 s. */
+export const STUN_SERVER_BURST = 120;
+export const STUN_SERVER_RATE_PER_S = 20;
+/** Sources remembered by the embedded server's rate limit; the oldest is forgotten first. */
+export const STUN_SERVER_SOURCES = 10_000;
+
 // --- exchange
 /** plexus PLEXUS_RESPONSE_TIMEOUT, spec a.5. */
 export const RESPONSE_TIMEOUT_MS = 60_000;
@@ -78,6 +88,37 @@ export const AMPLIFICATION_FACTOR = 3;
 export const PLEXUS_SLOT_MS = 1600;
 /** Once both NAT reports say that a pair cannot be punched, silence this long ends the attempt. */
 export const IMPOSSIBLE_AFTER_MS = 10_000;
+/** The inviter's openers: quick while the acceptor is surely there, then plexus' slot; 42 in 60 s, under the cap. */
+export const OPENER_GAPS_MS: readonly number[] = [100, 200, 400, 800, PLEXUS_SLOT_MS];
+/** The acceptor's low-TTL openers: the second and third stand in for a lost first; then every MAPPING_REFRESH_MS. */
+export const LOW_TTL_AT_MS: readonly number[] = [0, 150, 500];
+/** When the acceptor begins to send openers that arrive: a symmetric acceptor is found by no other means. */
+export const SWAP_AFTER_MS = 3_000;
+/** The same, where the acceptor knows that its mapping depends on the destination. */
+export const SWAP_EARLY_MS = 300;
+/** Places the peer may be at, kept at once; a forger of valid frames can make as many. */
+export const PUNCH_MAX_PATHS = 16;
+/** Allowance to an address nobody announced, beyond AMPLIFICATION_FACTOR times what it sent: eight confirm frames. */
+export const STRAY_MAX_BYTES = 256;
+/** Answers to one path keep this distance, whatever the flood. */
+export const ANSWER_MIN_GAP_MS = 40;
+/** The acceptor's unasked repeats of its flag 1: two lost datagrams cost less than plexus' slot. */
+export const ANSWER_REPEATS_MS: readonly number[] = [250, 500, 1000];
+/** A plexus inviter repeats each slot until it is answered: 2.5 slots of silence say that it was (spec f). */
+export const LEGACY_SILENCE_MS = 2.5 * PLEXUS_SLOT_MS;
+/** Who was still asking this long after the first answer did not hear it: later silence then proves nothing. */
+export const SILENCE_TRUST_MS = 8_000;
+/** Gaps between confirm frames to one path; the last one repeats. */
+export const CONFIRM_GAPS_MS: readonly number[] = [60, 100, 150, 200];
+/** Confirm frames a single valid legacy frame can draw: one in 256 forgeries is valid. */
+export const CONFIRM_REPEATS = 10;
+/** An awl peer repeats its confirm every 200 ms until it is acknowledged. */
+export const CONFIRM_SILENCE_MS = 2_000;
+/** Extra copies of the last frame after success, for a peer whose copy was lost. */
+export const LINGER_SENDS_MS: readonly number[] = [20, 40, 60];
+/** The socket is handed on once the peer stopped asking for this long, and at the latest after LINGER_MAX_MS. */
+export const LINGER_MS = 100;
+export const LINGER_MAX_MS = 1_000;
 
 // --- accept loop (RELIABILITY section 4)
 export const SESSIONS_PER_PEER = 4;

@@ -13,6 +13,8 @@ export interface EmailSettings {
   readonly ca?: string;
   /** Typed by the user: do not verify the servers (plexus' default without `--email-ca`). */
   readonly insecure?: boolean;
-  /** Longest wait between two looks at a server without IDLE. */
+  /** Longest wait between two looks at a server without IDLE; default 30 s for invitations, 10 s for answers. */
   readonly pollMs?: number;
+  /** Second words of the subjects (plexus PLEXUS_INVITE_TOKEN, PLEXUS_ACCEPT_TOKEN); default: the kinds' names. */
+  readonly tokens?: { readonly invite: string; readonly accept: string };
 }
