@@ -1,0 +1,100 @@
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { CONFIRM_FRAME_BYTES } from '../constants.js';
+import { AwlError } from '../errors.js';
+
+/** Who sends: the side that invited or the side that accepted. */
+export type PunchRole = 'accept' | 'invite';
+
+export const CONFIRM_NONCE_BYTES = 8;
+export const CONFIRM_KEY_BYTES = 32;
+
+const MAC_BYTES = CONFIRM_FRAME_BYTES - CONFIRM_NONCE_BYTES;
+const TYPE_CONFIRM = Buffer.of(1);
+const TYPE_ACK = Buffer.of(2);
+const KEY_LABEL = 'awl confirm key v1';
+const DIRECTION_LABEL = 'awl confirm frame v1 from ';
+const DIGEST = /^[0-9a-f]{64}$/;
+
+export interface ConfirmKeyMaterial {
+  /** X25519 of both sides' keys of this exchange, 32 bytes. */
+  readonly sharedSecret: Uint8Array;
+  /** Puzzle XOR puzzle, 64 bits. */
+  readonly secret: bigint;
+  /** Digests of the two opened messages, hex SHA-256. */
+  readonly inviteDigest: string;
+  readonly acceptDigest: string;
+}
+
+/**
+ * The session's 32-byte confirmation key (docs/PROTOCOL.md, "The confirmation"):
+ * HKDF-SHA256 with IKM = shared secret || secret as 8 bytes big-endian, no salt,
+ * info = "awl confirm key v1" || invitation's digest || answer's digest.
+ * Fresh keys on both sides make it forward secret; the digests bind it to exactly these two signed messages.
+ * @throws AwlError MESSAGE_MALFORMED on a shared secret or digest that cannot be one
+ */
+export function deriveConfirmKey(material: ConfirmKeyMaterial): Buffer {
+  const { sharedSecret, secret, inviteDigest, acceptDigest } = material;
+  // RFC 7748 section 6.1: an all-zero result means the peer's key was of low order and contributed nothing.
+  if (sharedSecret.length !== 32 || sharedSecret.every((byte) => byte === 0)) {
+    throw new AwlError('MESSAGE_MALFORMED', "the peer's X25519 key gives no usable shared secret", {
+      hint: 'let both sides start again; if it stays, the peer runs a broken or hostile awl',
+    });
+  }
+  if (!DIGEST.test(inviteDigest) || !DIGEST.test(acceptDigest)) {
+    throw new AwlError('MESSAGE_MALFORMED', 'a message digest is not 64 hexadecimal digits');
+  }
+  const puzzle = Buffer.alloc(8);
+  puzzle.writeBigUInt64BE(BigInt.asUintN(64, secret));
+  const info = Buffer.concat([
+    Buffer.from(KEY_LABEL),
+    Buffer.from(inviteDigest, 'hex'),
+    Buffer.from(acceptDigest, 'hex'),
+  ]);
+  return Buffer.from(hkdfSync('sha256', Buffer.concat([sharedSecret, puzzle]), '', info, CONFIRM_KEY_BYTES));
+}
+
+/**
+ * The key of the frames that `sender` sends. Each direction has its own, so a frame that comes back fails.
+ * @throws RangeError if the session's key is not 32 bytes
+ */
+export function directionKey(confirmKey: Uint8Array, sender: PunchRole): Buffer {
+  if (confirmKey.length !== CONFIRM_KEY_BYTES) throw new RangeError('a confirmation key has 32 bytes');
+  return Buffer.from(hkdfSync('sha256', confirmKey, '', DIRECTION_LABEL + sender, CONFIRM_KEY_BYTES));
+}
+
+function seal(key: Uint8Array, nonce: Uint8Array, type: Buffer, acknowledged: Uint8Array): Buffer {
+  if (nonce.length !== CONFIRM_NONCE_BYTES) throw new RangeError('a nonce has 8 bytes');
+  const mac = createHmac('sha256', key).update(type).update(nonce).update(acknowledged).digest();
+  return Buffer.concat([nonce, mac.subarray(0, MAC_BYTES)]);
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** confirm: nonce(8) || first 24 bytes of HMAC-SHA-256(key, 0x01 || nonce). 32 bytes that look random. */
+export function encodeConfirm(key: Uint8Array, nonce: Uint8Array): Buffer {
+  return seal(key, nonce, TYPE_CONFIRM, NOTHING);
+}
+
+/**
+ * confirm-ack: nonce(8) || first 24 bytes of HMAC-SHA-256(key, 0x02 || nonce || nonce of the confirm).
+ * It names the confirm it answers, so it proves that this one arrived, whatever is replayed.
+ */
+export function encodeConfirmAck(key: Uint8Array, nonce: Uint8Array, confirmNonce: Uint8Array): Buffer {
+  return seal(key, nonce, TYPE_ACK, confirmNonce);
+}
+
+function fits(data: Uint8Array, expected: (nonce: Uint8Array) => Buffer): Buffer | undefined {
+  if (data.length !== CONFIRM_FRAME_BYTES) return undefined;
+  const nonce = Buffer.from(data.subarray(0, CONFIRM_NONCE_BYTES));
+  return timingSafeEqual(expected(nonce), data) ? nonce : undefined;
+}
+
+/** The nonce of a valid confirm made with `key`; undefined for anything else. */
+export function decodeConfirm(key: Uint8Array, data: Uint8Array): Buffer | undefined {
+  return fits(data, (nonce) => encodeConfirm(key, nonce));
+}
+
+/** Is this an acknowledgement, made with `key`, of the confirm that carried `confirmNonce`? */
+export function isConfirmAck(key: Uint8Array, data: Uint8Array, confirmNonce: Uint8Array): boolean {
+  return fits(data, (nonce) => encodeConfirmAck(key, nonce, confirmNonce)) !== undefined;
+}
