@@ -16,6 +16,8 @@ export const STUN_RETRANSMITS_MS: readonly number[] = [200, 400, 800, 1600, 1600
 export const STUN_SILENCE_RETRANSMITS_MS: readonly number[] = [150, 250, 500];
 /** How long the behaviour tests may hold up the rendezvous once the endpoint is known (issue A). */
 export const PROBE_EXTRA_MS = 1000;
+/** What an inviter gives the quick mapping tests, so that the invitation can say how its NAT maps. */
+export const PROBE_GRACE_MS = 150;
 /** NATs drop idle UDP mappings after 30 s at the earliest (RFC 4787 REQ-5 allows less); refresh well before. */
 export const MAPPING_REFRESH_MS = 10_000;
 

@@ -1,7 +1,6 @@
 import { RESPONSE_TIMEOUT_MS } from '../constants.js';
 import { AwlError, isAwlError } from '../errors.js';
 import { formatName, type IdentityName, isComplete, matchesName } from '../identity/names.js';
-import type { HostIdentity, PeerIdentity } from '../identity/repository.js';
 import { type Opened, open } from '../rendezvous/sealing.js';
 import type { Envelope } from '../rendezvous/types.js';
 import { backoffMs } from '../util/backoff.js';
@@ -11,6 +10,7 @@ import { answerInvitation } from './answering.js';
 import { openContext, type SessionContext } from './context.js';
 import { SessionLimits } from './limits.js';
 import { NatWatch } from './nat-watch.js';
+import { type HostParty, loadHost, loadPeer, type PeerParty, partyKey } from './parties.js';
 import type { Passage } from './passage.js';
 import type { AcceptorSettings } from './settings.js';
 
@@ -55,7 +55,7 @@ class AcceptLoop {
   readonly #sessions = new Set<Promise<void>>();
   readonly #waiting: (() => void)[] = [];
   readonly #nat: NatWatch;
-  #pinned: { host?: HostIdentity; peer?: PeerIdentity } = {};
+  #pinned: { host?: HostParty; peer?: PeerParty } = {};
   #listening: Promise<void> | undefined;
 
   constructor(context: SessionContext, signal: AbortSignal, listenSignal: AbortSignal) {
@@ -73,8 +73,12 @@ class AcceptLoop {
   async begin(): Promise<void> {
     const { settings, repository, log } = this.#context;
     this.#pinned = {
-      ...(isComplete(settings.host) && { host: await repository.host(settings.host) }),
-      ...(isComplete(settings.peer) && { peer: await repository.peer(settings.peer) }),
+      ...(isComplete(settings.host) && {
+        host: await loadHost(repository, settings.host, this.#loading(true)),
+      }),
+      ...(isComplete(settings.peer) && {
+        peer: await loadPeer(repository, settings.peer, this.#loading(true)),
+      }),
     };
     this.#nat.current();
     if (!(await this.#connect())) {
@@ -160,7 +164,7 @@ class AcceptLoop {
     }
     void envelope.ack();
     const name = formatName(peer.name);
-    const admission = this.#limits.admit(peer.cert.fingerprint, performance.now());
+    const admission = this.#limits.admit(partyKey(peer), performance.now());
     if (admission.verdict === 'refuse') {
       log.warning(`invitation of ${name} refused: ${admission.reason}`);
       emit({ event: 'refused', code: 'LIMIT_REACHED', message: admission.reason, peer: name });
@@ -172,9 +176,9 @@ class AcceptLoop {
     this.#sessions.add(session);
   }
 
-  async #run(host: HostIdentity, peer: PeerIdentity, invitation: Opened, queued: boolean): Promise<void> {
+  async #run(host: HostParty, peer: PeerParty, invitation: Opened, queued: boolean): Promise<void> {
     if (queued && !(await this.#wait(peer))) return;
-    const key = peer.cert.fingerprint;
+    const key = partyKey(peer);
     this.#limits.started(key);
     let outcome: 'passage' | 'failed' = 'failed';
     try {
@@ -197,7 +201,7 @@ class AcceptLoop {
   }
 
   /** Waits for a free place; false if the inviter will have given up by the time there is one. */
-  async #wait(peer: PeerIdentity): Promise<boolean> {
+  async #wait(peer: PeerParty): Promise<boolean> {
     const since = performance.now();
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#limits.dequeue();
@@ -211,20 +215,25 @@ class AcceptLoop {
     return false;
   }
 
-  async #hostFor(name: IdentityName): Promise<HostIdentity> {
+  #loading(named: boolean) {
+    const { settings, log } = this.#context;
+    return { ...(settings.allowPlaintext && { allowPlaintext: true }), named, log };
+  }
+
+  async #hostFor(name: IdentityName): Promise<HostParty> {
     const { settings, repository } = this.#context;
     if (this.#pinned.host) return this.#pinned.host;
     if (!matchesName(name, settings.host)) {
       throw new AwlError('MESSAGE_MISDIRECTED', `addressed to ${formatName(name)}`);
     }
-    return repository.host(name);
+    return loadHost(repository, name, this.#loading(false));
   }
 
-  async #peerFor(name: IdentityName): Promise<PeerIdentity> {
+  async #peerFor(name: IdentityName): Promise<PeerParty> {
     const { settings, repository } = this.#context;
     if (!matchesName(name, settings.peer)) {
       throw new AwlError('MESSAGE_NOT_PINNED', `${formatName(name)} is not the peer that was named`);
     }
-    return this.#pinned.peer ?? repository.peer(name);
+    return this.#pinned.peer ?? loadPeer(repository, name, this.#loading(false));
   }
 }

@@ -1,7 +1,6 @@
 import { RESPONSE_TIMEOUT_MS } from '../constants.js';
 import { AwlError, errorText, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
-import type { HostIdentity, PeerIdentity } from '../identity/repository.js';
 import type { Opened } from '../rendezvous/sealing.js';
 import { formatEndpoint } from '../util/endpoint.js';
 import { deadline } from '../util/sleep.js';
@@ -9,14 +8,15 @@ import { UdpSocket } from '../util/udp.js';
 import { type NatReport, UNMEASURED } from '../wire/nat-report.js';
 import { newSessionId, type SessionContext } from './context.js';
 import { newContribution, sealLetter, sealOptions, shareKeys } from './exchange.js';
+import type { HostParty, PeerParty } from './parties.js';
 import type { Passage } from './passage.js';
 import { openPassage } from './punching.js';
 import { findReflexive } from './reflexive.js';
 
 export interface AnsweringParts {
   readonly context: SessionContext;
-  readonly host: HostIdentity;
-  readonly peer: PeerIdentity;
+  readonly host: HostParty;
+  readonly peer: PeerParty;
   /** The verified invitation. */
   readonly invitation: Opened;
   /** Own NAT, as far as known. */

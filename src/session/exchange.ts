@@ -6,9 +6,7 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto';
-import { EXTENSION_VERSION, RESPONSE_TIMEOUT_MS } from '../constants.js';
 import { AwlError } from '../errors.js';
-import type { HostIdentity, PeerIdentity } from '../identity/repository.js';
 import type { Opened, Sealed } from '../rendezvous/sealing.js';
 import { seal } from '../rendezvous/sealing.js';
 import type { LetterKind } from '../rendezvous/types.js';
@@ -16,6 +14,7 @@ import type { Endpoint } from '../util/endpoint.js';
 import { deriveConfirmKey } from '../wire/confirm.js';
 import type { Extension } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
+import type { HostParty, PeerParty } from './parties.js';
 import type { SessionSettings } from './settings.js';
 
 /** DER of an X25519 SubjectPublicKeyInfo up to the 32 key bytes, RFC 8410 section 4. */
@@ -40,8 +39,8 @@ export function newContribution(): Contribution {
 export interface LetterParts {
   readonly kind: LetterKind;
   readonly app: string;
-  readonly host: HostIdentity;
-  readonly peer: PeerIdentity;
+  readonly host: HostParty;
+  readonly peer: PeerParty;
   readonly outer: Endpoint;
   readonly own: Contribution;
   readonly nat: NatReport;
@@ -65,12 +64,7 @@ export function sealOptions(settings: SessionSettings) {
 /** Seals one side's endpoint and puzzle, with the extension that binds it to recipient, app and time. */
 export function sealLetter(parts: LetterParts): Sealed {
   const { kind, app, host, peer, own, now } = parts;
-  const extension: Extension = {
-    v: EXTENSION_VERSION,
-    kind,
-    app,
-    to: peer.cert.fingerprint,
-    exp: Math.floor((now.getTime() + 2 * RESPONSE_TIMEOUT_MS) / 1000),
+  const extension: Partial<Extension> = {
     ...(parts.answers !== undefined && { re: parts.answers }),
     dh: own.dh.publicKey,
     cand: [{ type: 'srflx', endpoint: parts.outer }],

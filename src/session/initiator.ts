@@ -1,17 +1,17 @@
-import { RESPONSE_TIMEOUT_MS } from '../constants.js';
+import { PROBE_GRACE_MS, RESPONSE_TIMEOUT_MS } from '../constants.js';
 import { AwlError, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
-import type { HostIdentity, PeerIdentity } from '../identity/repository.js';
 import { type Opened, open } from '../rendezvous/sealing.js';
 import { keepMapping } from '../stun/keepalive.js';
 import { type Probe, probe } from '../stun/probe.js';
 import { resolveServers } from '../stun/resolve.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
-import { deadline } from '../util/sleep.js';
+import { deadline, sleep } from '../util/sleep.js';
 import { UdpSocket } from '../util/udp.js';
 import { UNMEASURED } from '../wire/nat-report.js';
 import { newSessionId, openContext, requireName, type SessionContext } from './context.js';
 import { newContribution, sealLetter, sealOptions, shareKeys } from './exchange.js';
+import { type HostParty, loadHost, loadPeer, type PeerParty } from './parties.js';
 import type { Passage } from './passage.js';
 import { openPassage } from './punching.js';
 import type { SessionSettings } from './settings.js';
@@ -31,8 +31,13 @@ export async function invite(settings: SessionSettings): Promise<Passage> {
   const background = new AbortController();
   const signal = settings.signal ? AbortSignal.any([settings.signal, background.signal]) : background.signal;
   try {
-    const host = await context.repository.host(hostName);
-    const peer = await context.repository.peer(peerName);
+    const loading = {
+      ...(settings.allowPlaintext && { allowPlaintext: true }),
+      named: true,
+      log: context.log,
+    };
+    const host = await loadHost(context.repository, hostName, loading);
+    const peer = await loadPeer(context.repository, peerName, loading);
     socket = await UdpSocket.bind(settings.bind);
     const passage = await exchangeAndPunch({ context, host, peer, socket, begun, signal });
     socket = undefined;
@@ -49,8 +54,8 @@ export async function invite(settings: SessionSettings): Promise<Passage> {
 
 interface Parts {
   readonly context: SessionContext;
-  readonly host: HostIdentity;
-  readonly peer: PeerIdentity;
+  readonly host: HostParty;
+  readonly peer: PeerParty;
   readonly socket: UdpSocket;
   readonly begun: number;
   readonly signal: AbortSignal;
@@ -64,7 +69,8 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
 
   const servers = await resolveServers(settings.stun, socket.local, signal);
   const measuring = probe(socket, servers, { signal, log });
-  const [outer] = await Promise.all([measuring.endpoint, rendezvous.prepare(signal)]);
+  const measured = measuring.endpoint.then(() => Promise.race([measuring.report, sleep(PROBE_GRACE_MS)]));
+  const [outer] = await Promise.all([measuring.endpoint, rendezvous.prepare(signal), measured]);
   emit({
     event: 'stun',
     session,

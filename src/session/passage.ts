@@ -13,8 +13,8 @@ export interface Passage {
   readonly app: string;
   readonly host: IdentityName;
   readonly peer: IdentityName;
-  /** The pinned certificate that signed the peer's message. */
-  readonly peerCertificate: X509Certificate;
+  /** The pinned certificate that signed the peer's message; absent only if plaintext was typed. */
+  readonly peerCertificate?: X509Certificate;
   /** Local bind, plexus' `%inner%`. */
   readonly inner: Endpoint;
   /** Own endpoint as STUN saw it, plexus' `%outer%`. */

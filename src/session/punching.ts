@@ -1,6 +1,5 @@
 import { HANDSHAKE_TIMEOUT_MS, PUNCH_HOPS } from '../constants.js';
 import { formatName } from '../identity/names.js';
-import type { HostIdentity, PeerIdentity } from '../identity/repository.js';
 import type { Logger } from '../log.js';
 import { punch } from '../punch/puncher.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
@@ -8,14 +7,15 @@ import type { UdpSocket } from '../util/udp.js';
 import type { NatReport } from '../wire/nat-report.js';
 import type { SessionContext } from './context.js';
 import type { SharedKeys } from './exchange.js';
+import type { HostParty, PeerParty } from './parties.js';
 import type { Passage, Role } from './passage.js';
 
 export interface PunchingParts {
   readonly context: SessionContext;
   readonly session: string;
   readonly role: Role;
-  readonly host: HostIdentity;
-  readonly peer: PeerIdentity;
+  readonly host: HostParty;
+  readonly peer: PeerParty;
   readonly socket: UdpSocket;
   readonly outer: Endpoint;
   readonly target: Endpoint;
@@ -56,7 +56,7 @@ export async function openPassage(parts: PunchingParts): Promise<Passage> {
     app: settings.app,
     host: host.name,
     peer: peer.name,
-    peerCertificate: peer.cert.x509,
+    ...(peer.cert && { peerCertificate: peer.cert.x509 }),
     inner: socket.local,
     outer,
     alien: result.peer,
