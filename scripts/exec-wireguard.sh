@@ -12,6 +12,7 @@
 #                    (default 10.78.0.1 on the accepting side, 10.78.0.2 on the inviting side)
 #                AWL_WG_ALLOWED_IPS             what the peer may send and is sent (default AWL_TUN_REMOTE alone)
 #                AWL_TUN_DEV                    interface (default awlPORT)
+#                AWL_WG_SILENCE                 seconds without a handshake after which it ends (default 185)
 #                AWL_WG_USERSPACE               1: wireguard-go even where the kernel has WireGuard
 set -eu
 
@@ -85,6 +86,10 @@ esac
 dev=${AWL_TUN_DEV:-awl$port}
 case $dev in
   *[!A-Za-z0-9_-]* | -* | ????????????????*) die "AWL_TUN_DEV \"$dev\" is not an interface name of at most 15 characters" ;;
+esac
+silence=${AWL_WG_SILENCE:-185}
+case $silence in
+  *[!0-9]*) die "AWL_WG_SILENCE \"$silence\" is not a number of seconds" ;;
 esac
 PATH=$PATH:/usr/sbin:/sbin
 command -v wg >/dev/null || die 'wg is not installed (Debian: apt install wireguard-tools)' 69
@@ -178,5 +183,5 @@ while :; do
   if [ -n "$daemon" ] && ! kill -0 "$daemon" 2>/dev/null; then die 'wireguard-go ended' 70; fi
   if ! seen=$(wg show "$dev" latest-handshakes 2>/dev/null | cut -f2); then die "the interface $dev is gone" 70; fi
   if [ "${seen:-0}" = 0 ]; then seen=$started; fi
-  if [ $(($(date +%s) - seen)) -gt 185 ]; then die 'the peer has been silent for three minutes' 75; fi
+  if [ $(($(date +%s) - seen)) -gt "$silence" ]; then die "the peer has been silent for $silence s" 75; fi
 done
