@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { networkInterfaces } from 'node:os';
 import { STUN_MAGIC_COOKIE, STUN_RETRANSMITS_MS } from '../constants.js';
 import { AwlError } from '../errors.js';
 import { type Endpoint, formatEndpoint, sameEndpoint } from '../util/endpoint.js';
 import type { UdpSocket } from '../util/udp.js';
 import { decodeStun, encodeStun, repeatsId, STUN_ID_BYTES, type StunMessage } from '../wire/stun.js';
+import { localAddresses } from './own-address.js';
 import { isPlausibleAlternate, isPlausibleMapped } from './sanity.js';
 
 export interface BindOptions {
@@ -44,11 +44,6 @@ export function newStunId(classic = false): Buffer {
   const id = randomBytes(STUN_ID_BYTES);
   if (!classic) id.writeUInt32BE(STUN_MAGIC_COOKIE);
   return id;
-}
-
-/** Addresses of this machine's interfaces. */
-export function localAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
 }
 
 /**

@@ -6,7 +6,9 @@ import type { UdpSocket } from '../util/udp.js';
 import { type NatReport, UNMEASURED } from '../wire/nat-report.js';
 import { testFiltering, testHairpin } from './behaviour.js';
 import { classify, type FilteringEvidence, type Heard, type MappingSample } from './classify.js';
-import { type BindingAnswer, localAddresses, type Outcome, outcomeError, transact } from './client.js';
+import { type BindingAnswer, type Outcome, outcomeError, transact } from './client.js';
+import { localAddresses } from './own-address.js';
+import { fitSchedule } from './schedule.js';
 
 export interface ProbeOptions {
   readonly signal?: AbortSignal;
@@ -157,26 +159,15 @@ class Probing implements Probe {
       if (this.#asked.some((asked) => sameEndpoint(asked.destination, destination))) continue;
       this.#test(this.#ask(destination, STUN_RETRANSMITS_MS).then(() => {}));
     }
-    const schedule = this.#silenceSchedule();
-    if (!schedule) return;
+    const left = this.#dueAt - performance.now() - CLOSING_MS;
+    if (left < MIN_SILENCE_MS) return;
+    const schedule = fitSchedule(STUN_SILENCE_RETRANSMITS_MS, left);
     const options = { bindAddress: this.#socket.local.address, schedule, signal: this.#end.signal };
     this.#test(
       testFiltering(server, alternate, options).then((evidence) => {
         this.#filtering = evidence;
       }),
     );
-  }
-
-  /** The silence schedule, its last wait cut to what is left; undefined if that is too little. */
-  #silenceSchedule(): number[] | undefined {
-    let left = this.#dueAt - performance.now() - CLOSING_MS;
-    if (left < MIN_SILENCE_MS) return undefined;
-    const schedule: number[] = [];
-    for (const wait of STUN_SILENCE_RETRANSMITS_MS) {
-      if (left > 0) schedule.push(Math.min(wait, left));
-      left -= wait;
-    }
-    return schedule;
   }
 
   #test(work: Promise<void>): void {
