@@ -110,7 +110,7 @@ async function onlyHost(repo: string, io: IdIo): Promise<IdentityName> {
 
 async function trust(args: string[], repo: string, io: IdIo): Promise<number> {
   const { values, words } = parseWords(args, { as: { type: 'string' }, replace: { type: 'boolean' } }, 1);
-  const file = required(
+  const file = requiredWord(
     words[0],
     'awl id trust needs the file that your peer gave you, or - for standard input',
   );

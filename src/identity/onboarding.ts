@@ -66,6 +66,8 @@ export async function createIdentity(
     const to = new Date(now);
     to.setUTCFullYear(to.getUTCFullYear() + years);
     const made = await selfSigned(owner, { bits, from, to });
+    const cert = parseCertificate(made.cert, repo.file(name, CERTIFICATE_FILE));
+    checkValidity(cert, now, 'the new certificate');
     const draft = temporaryName(pin);
     try {
       await folder.make(draft);
@@ -78,7 +80,6 @@ export async function createIdentity(
       await rm(folder.at(draft), { recursive: true, force: true });
       throw ['EEXIST', 'ENOTEMPTY', 'ENOTDIR'].includes(systemCode(error)) ? exists() : error;
     }
-    const cert = parseCertificate(made.cert, repo.file(name, CERTIFICATE_FILE));
     return { name, folder: repo.file(name, ''), cert, expires: validityOf(cert).to, outcome: 'created' };
   });
 }

@@ -16,6 +16,7 @@ export function placeIdentity(
 ): string {
   const folder = join(repo, name);
   mkdirSync(folder, { recursive: true });
+  chmodSync(folder, 0o755);
   const put = (file: string, source: string | undefined, mode: number) => {
     if (source === undefined) return;
     writeFileSync(join(folder, file), fixture(source));

@@ -75,9 +75,13 @@ test('EC and Ed25519 certificates can be read, but nothing can be sealed to them
 
 test('an expired certificate and one not yet valid are refused with their dates and a cure', async () => {
   const cert = load('alice.crt');
-  const late = await refusal(() => checkValidity(cert, new Date('2200-01-01T00:00:00Z'), '/repo/a/b/cert.crt'));
+  const late = await refusal(() =>
+    checkValidity(cert, new Date('2200-01-01T00:00:00Z'), '/repo/a/b/cert.crt'),
+  );
   expect(late.code).toBe('IDENTITY_EXPIRED');
-  expect(late.message).toMatch(/^\/repo\/a\/b\/cert\.crt was valid until 2126-\d\d-\d\d; today is 2200-01-01$/);
+  expect(late.message).toMatch(
+    /^\/repo\/a\/b\/cert\.crt was valid until 2126-\d\d-\d\d; today is 2200-01-01$/,
+  );
   expect(late.hint).toContain('awl id trust FILE --replace');
   const early = await refusal(() => checkValidity(cert, new Date('2020-01-01T00:00:00Z'), 'it'));
   expect(early.code).toBe('IDENTITY_EXPIRED');
@@ -93,7 +97,12 @@ test('a certificate that the authority issued passes, and so does a self-signed 
 
 test.each([
   ['somebody else’s certificate', 'bob.crt', 'ca.crt', 'was not issued by'],
-  ['an authority of the same name with another key', 'leaf.crt', 'ca.namesake.crt', 'does not bear the signature'],
+  [
+    'an authority of the same name with another key',
+    'leaf.crt',
+    'ca.namesake.crt',
+    'does not bear the signature',
+  ],
   ['an issuer that is no authority', 'leaf2.crt', 'noca.crt', 'is not one of an authority'],
   ['the certificate’s key under another certificate', 'noca.crt', 'alice.crt', 'was not issued by'],
 ])('ca.crt: %s is refused', async (_case, cert, ca, sentence) => {
