@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { AwlError, errorText } from '../errors.js';
 import type { Logger } from '../log.js';
 import { payloadEnvironment } from './environment.js';
@@ -42,14 +43,26 @@ interface Plan {
  * Everything that is decided before anything is started: tokens first, wildcards once per token.
  * @throws AwlError USAGE_BAD_VALUE, IDENTITY_NAME
  */
-export function planPayload(spec: ExecSpec, values: WildcardValues, inherited: NodeJS.ProcessEnv): Plan {
-  checkNames(values);
+export function planPayload(spec: ExecSpec, given: WildcardValues, inherited: NodeJS.ProcessEnv): Plan {
+  checkNames(given);
+  const values = withAbsolutePaths(given);
   return {
     command: spec.command,
     args: tokenize(spec.args).map((token) => substitute(token, values)),
     env: payloadEnvironment(inherited, values, spec.env),
     pwd: spec.pwd ? substitute(spec.pwd, values, 'path') : undefined,
     log: spec.log ? substitute(spec.log, values, 'path') : undefined,
+  };
+}
+
+/** The payload may run in another folder than we, so a relative `--app-repo` must not reach it. */
+function withAbsolutePaths(values: WildcardValues): WildcardValues {
+  const { hostCert, hostKey, peerCert } = values;
+  return {
+    ...values,
+    ...(hostCert !== undefined && { hostCert: resolve(hostCert) }),
+    ...(hostKey !== undefined && { hostKey: resolve(hostKey) }),
+    ...(peerCert !== undefined && { peerCert: resolve(peerCert) }),
   };
 }
 
@@ -159,12 +172,11 @@ async function supervise(
 
   let wake = () => {};
   try {
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      if (!running()) resolve();
-      child.once('exit', () => resolve());
+    await new Promise<void>((done) => {
+      wake = done;
+      if (!running() || o.signal?.aborted) done();
+      child.once('exit', () => done());
       o.signal?.addEventListener('abort', wake, { once: true });
-      if (o.signal?.aborted) resolve();
     });
     const stopped = running();
     if (target.alive()) {

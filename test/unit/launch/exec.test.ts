@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { launch } from '../../../src/launch/exec.js';
+import { launch, planPayload } from '../../../src/launch/exec.js';
 import type { ExecSpec } from '../../../src/launch/spec.js';
 import { createLogger, silentLogger } from '../../../src/log.js';
 import { PASSAGE } from '../../support/passage.js';
@@ -47,6 +47,17 @@ describe('launch', () => {
       AWL_TUN_LOCAL: '10.9.9.1',
     });
     expect((await stat(file)).mode & 0o777).toBe(0o600);
+  });
+
+  test('certificate paths hold in the folder of the payload too', () => {
+    const values = { ...PASSAGE, hostCert: 'repo/a/cert.crt', hostKey: '/abs/private.key' };
+    const plan = planPayload({ command: 'true', args: '', pwd: '/tmp', env: ['C=%hostcert%'] }, values, {});
+    expect(plan.env).toMatchObject({
+      AWL_HOST_CERT: join(process.cwd(), 'repo/a/cert.crt'),
+      AWL_HOST_KEY: '/abs/private.key',
+      C: join(process.cwd(), 'repo/a/cert.crt'),
+    });
+    expect(plan.env).not.toHaveProperty('AWL_PEER_CERT');
   });
 
   test('a second payload appends to the log of the first', async () => {
