@@ -105,7 +105,7 @@ export class MailServer {
 
   async close(): Promise<void> {
     await this.stop();
-    await rm(this.#dir, { recursive: true, force: true });
+    if (!process.env["KEEPMAIL"]) await rm(this.#dir, { recursive: true, force: true });
   }
 }
 
