@@ -22,7 +22,8 @@ const PART = /^[A-Za-z0-9_@+][A-Za-z0-9._@+-]{0,63}$/;
 
 /** True if `text` may be an owner or a pin: `[A-Za-z0-9._@+-]{1,64}`, no leading `-` or `.`. */
 export function isNamePart(text: string): boolean {
-  return PART.test(text);
+  // Callers without types may hand over what merely turns into a name when it is tested.
+  return typeof text === 'string' && PART.test(text);
 }
 
 function split(text: string): [string, string] {

@@ -22,8 +22,12 @@ function machine(): Machine {
     async run(command, options = {}) {
       let out = '';
       const io: IdIo = {
-        stdout: (text) => void (out += text),
-        stderr: (text) => void (out += text),
+        stdout: (text) => {
+          out += text;
+        },
+        stderr: (text) => {
+          out += text;
+        },
         cwd: home,
         now: options.now ?? new Date(),
         json: options.json ?? false,
