@@ -1,0 +1,149 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseName } from '../../src/identity/names.js';
+import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
+import { AWL, AwlProcess } from '../support/awl.js';
+import { Lab } from '../support/lab.js';
+import { LabMail, ROOT } from '../support/lab-mail.js';
+import { needs } from '../support/needs.js';
+import { tempDir } from '../support/tmp.js';
+
+const ready = needs('root', 'ip', 'nft', 'python3', 'dovecot', 'exim4', 'openssl');
+const ALICE = 'alice@awl.test/laptop';
+const BOB = 'bob@awl.test/nas';
+const PAYLOAD = join(ROOT, 'scripts/demo-payload.mjs');
+
+/**
+ *   a -- NAT (port-restricted) -- 6 routers -- NAT (port-restricted) -- b
+ *                                    |
+ *                                    s: Exim, Dovecot, awl stun-server
+ */
+describe.skipIf(!ready)('the main job through two kernel NATs over real e-mail', () => {
+  let lab: Lab;
+  let mail: LabMail;
+  let repos: Record<'a' | 'b', string>;
+
+  beforeAll(async () => {
+    const folder = tempDir();
+    repos = { a: join(folder, 'a'), b: join(folder, 'b') };
+    await createIdentity(repos.a, parseName(ALICE));
+    await createIdentity(repos.b, parseName(BOB));
+    await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(ALICE)));
+    await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(BOB)));
+    lab = await Lab.up('job', { a: 'port-restricted', b: 'port-restricted', hops: 6 });
+    mail = await LabMail.start(lab);
+    new AwlProcess(
+      lab.spawn('s', process.execPath, [AWL, 'stun-server', '--listen=192.0.2.10', '--listen=192.0.2.11']),
+    );
+  }, 60_000);
+  afterAll(async () => {
+    await mail?.stop();
+    await lab?.down();
+  });
+
+  function awl(role: 'a' | 'b', ...args: string[]): AwlProcess {
+    const [host, peer, user] = role === 'a' ? [ALICE, BOB, 'alice' as const] : [BOB, ALICE, 'bob' as const];
+    const state = tempDir();
+    return new AwlProcess(
+      lab.spawn(role, process.execPath, [
+        AWL,
+        '--json',
+        '--app-id=test',
+        `--app-repo=${repos[role]}`,
+        `--host-info=${host}`,
+        `--peer-info=${peer}`,
+        '--stun-server=192.0.2.10',
+        `--state-dir=${state}`,
+        '--log-level=debug',
+        ...mail.flags(user),
+        ...args,
+      ]),
+    );
+  }
+  const exec = (mode: string) => [
+    `--exec-command=${process.execPath}`,
+    `--exec-args='${PAYLOAD}' ${mode} %innerip% %innerport% %peerip% %peerport%`,
+  ];
+
+  test('payloads on both sides talk over the punched path, and awl reports both exit statuses', async () => {
+    const bob = awl('b', '--accept', '--once', ...exec('echo'));
+    await bob.event('listening');
+    const alice = awl('a', ...exec('hello'));
+    expect(await alice.ended, alice.output).toBe(0);
+    expect(await bob.ended, bob.output).toBe(0);
+    expect(alice.output).toContain('hello: 3 datagrams went there and back');
+    const passage = alice.find('passage');
+    expect(passage).toMatchObject({
+      confirmed: true,
+      how: 'reflexive',
+      alien: expect.stringMatching(/^203\.0\.113\.10:/),
+    });
+    expect(bob.find('passage')).toMatchObject({ alien: expect.stringMatching(/^198\.51\.100\.10:/) });
+    const between = (bob.find('payload-started')?.at ?? 0) - (bob.find('stun')?.at ?? 0);
+    console.log(`acceptor: own endpoint known to payload started ${between.toFixed(0)} ms`);
+  });
+
+  test('an acceptor serves one invitation after another and stops cleanly on SIGTERM', async () => {
+    const bob = awl('b', '--accept', ...exec('echo'));
+    await bob.event('listening');
+    for (let round = 0; round < 2; round++) {
+      const alice = awl('a', ...exec('hello'));
+      expect(await alice.ended, alice.output).toBe(0);
+    }
+    bob.stop('SIGTERM');
+    expect(await bob.ended, bob.output).toBe(0);
+    expect(bob.events.filter(({ event }) => event === 'passage')).toHaveLength(2);
+  });
+
+  test('with nobody there the initiator says so with its own status', async () => {
+    const alice = new AwlProcess(
+      lab.spawn(
+        'a',
+        process.execPath,
+        [
+          AWL,
+          '--app-id=nobody',
+          `--app-repo=${repos.a}`,
+          `--host-info=${ALICE}`,
+          `--peer-info=${BOB}`,
+          '--stun-server=192.0.2.10',
+          `--state-dir=${tempDir()}`,
+          ...mail.flags('alice'),
+          '--exec-command=true',
+        ],
+        { env: { ...process.env, PLEXUS_RESPONSE_TIMEOUT: '1500' } },
+      ),
+    );
+    expect(await alice.ended).toBe(68);
+    expect(alice.output).toMatch(/PEER_NO_ANSWER.*\n.*hint/i);
+  });
+
+  test('one mail account serves both sides', async () => {
+    const one = { a: join(tempDir(), 'a'), b: join(tempDir(), 'b') };
+    const names = { a: 'alice@awl.test/laptop', b: 'alice@awl.test/nas' };
+    await createIdentity(one.a, parseName(names.a));
+    await createIdentity(one.b, parseName(names.b));
+    await trustIdentity(one.b, await exportIdentity(one.a, parseName(names.a)));
+    await trustIdentity(one.a, await exportIdentity(one.b, parseName(names.b)));
+    const start = (role: 'a' | 'b', ...args: string[]) =>
+      new AwlProcess(
+        lab.spawn(role, process.execPath, [
+          AWL,
+          '--json',
+          '--app-id=one',
+          `--app-repo=${one[role]}`,
+          `--host-info=${names[role]}`,
+          `--peer-info=${names[role === 'a' ? 'b' : 'a']}`,
+          '--stun-server=192.0.2.10',
+          `--state-dir=${tempDir()}`,
+          ...mail.flags('alice'),
+          ...args,
+        ]),
+      );
+    const bob = start('b', '--accept', '--once', ...exec('echo'));
+    await bob.event('listening');
+    const alice = start('a', ...exec('hello'));
+    expect(await alice.ended, alice.output).toBe(0);
+    expect(await bob.ended, bob.output).toBe(0);
+  });
+});
