@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { PROBE_EXTRA_MS, STUN_RETRANSMITS_MS, STUN_SILENCE_RETRANSMITS_MS } from '../constants.js';
 import { AwlError } from '../errors.js';
 import { type Logger, silentLogger } from '../log.js';
@@ -63,6 +64,8 @@ class Probing implements Probe {
 
   constructor(socket: UdpSocket, servers: readonly Endpoint[], options: ProbeOptions) {
     this.#socket = socket;
+    // A dozen transactions listen at once; that is no leak.
+    setMaxListeners(0, this.#end.signal);
     this.#log = options.log ?? silentLogger;
     this.#outcomes = servers.map((server) => ({ server, outcome: undefined }));
     this.first = this.#askServers(options.schedule ?? STUN_RETRANSMITS_MS, options.signal);
