@@ -22,7 +22,8 @@ export class ReplayGuard {
   readonly #file: string | undefined;
   /** Digest to time. A Map keeps the order of insertion, so the oldest come first. */
   readonly #seen = new Map<string, number>();
-  #inode: bigint | undefined;
+  /** Which file `#offset` is in; inode numbers are used again, so the time of birth is part of it. */
+  #generation = '';
   #offset = 0;
   #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -101,10 +102,12 @@ export class ReplayGuard {
 
   /** Takes in what was appended since the last look; yields the first writer of each digest in it. */
   async #readNews(handle: FileHandle): Promise<Map<string, string>> {
-    const { ino, size, isFile } = await statOf(handle);
-    if (!isFile) throw new Error('it is not a regular file');
-    if (ino !== this.#inode || size < this.#offset) this.#offset = 0;
-    this.#inode = ino;
+    const stats = await handle.stat({ bigint: true });
+    if (!stats.isFile()) throw new Error('it is not a regular file');
+    const size = Number(stats.size);
+    const generation = `${stats.dev} ${stats.ino} ${stats.birthtimeNs}`;
+    if (generation !== this.#generation || size < this.#offset) this.#offset = 0;
+    this.#generation = generation;
     const start = Math.max(this.#offset, size - 2 * COMPACT_BYTES);
     const bytes = Buffer.alloc(size - start);
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, start);
@@ -146,9 +149,4 @@ export class ReplayGuard {
 
 function formatLine(digest: string, at: number, by: string): string {
   return `${JSON.stringify({ at, digest, by })}\n`;
-}
-
-async function statOf(handle: FileHandle): Promise<{ ino: bigint; size: number; isFile: boolean }> {
-  const stats = await handle.stat({ bigint: true });
-  return { ino: stats.ino, size: Number(stats.size), isFile: stats.isFile() };
 }

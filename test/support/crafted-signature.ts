@@ -13,6 +13,7 @@ import {
 import { encodeBase64Lines, toCrlf } from '../../src/wire/mime.js';
 import { encryptMessage } from '../../src/wire/smime.js';
 import { issuerAndSerial, OID } from '../../src/wire/smime-algorithms.js';
+import { CAPTURED_AT } from './parties.js';
 
 type Digest = 'sha1' | 'sha256' | 'sha512';
 
@@ -49,7 +50,7 @@ export function attribute(type: Buffer, ...values: readonly Buffer[]): Buffer {
 }
 
 /** The attributes that an honest signer writes. */
-export function usualAttributes(text: string, digest: Digest = 'sha256', signedAt = new Date()): Buffer[] {
+export function usualAttributes(text: string, digest: Digest = 'sha256', signedAt = CAPTURED_AT): Buffer[] {
   const content = toCrlf(Buffer.from(text));
   return [
     attribute(OID.contentType, OID.data),

@@ -10,6 +10,10 @@ import {
   seal,
 } from '../../src/rendezvous/sealing.js';
 import type { Envelope } from '../../src/rendezvous/types.js';
+import { CAPTURED_AT } from './parties.js';
+
+/** Tests have their own clock: the captured certificates are valid from 2026 to 2036. */
+export const NOW = CAPTURED_AT;
 
 export const REFERENCE = {
   endpoint: { address: '203.0.113.7', port: 40_001 },
@@ -17,9 +21,14 @@ export const REFERENCE = {
 };
 export const REFERENCE_TEXT = 'PLEXUS 3.0 203.0.113.7 40001 18364758544493064720';
 
+/** `ms` after {@link NOW}. */
+export function after(ms: number): Date {
+  return new Date(NOW.getTime() + ms);
+}
+
 /** An invitation from `host` to `peer` for app "app". */
 export function invitation(host: HostIdentity, peer: HostIdentity, more: Partial<SealOptions> = {}): Sealed {
-  return seal({ app: 'app', kind: 'invite', host, peer, reference: REFERENCE, now: new Date(), ...more });
+  return seal({ app: 'app', kind: 'invite', host, peer, reference: REFERENCE, now: NOW, ...more });
 }
 
 /** Opens at `host` what is said to be from `peer`. */
@@ -29,7 +38,7 @@ export function receive(
   peer: HostIdentity,
   more: Partial<OpenOptions> = {},
 ): Opened {
-  return open(envelope, { app: 'app', kind: 'invite', host, peer, now: new Date(), ...more });
+  return open(envelope, { app: 'app', kind: 'invite', host, peer, now: NOW, ...more });
 }
 
 /** Expects that `action` ends in an AwlError with one of the codes; yields it. */

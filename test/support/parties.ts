@@ -10,15 +10,7 @@ import { readFileSync } from 'node:fs';
 import { parseName } from '../../src/identity/names.js';
 import type { HostIdentity } from '../../src/identity/repository.js';
 import { parseCertificate } from '../../src/identity/x509.js';
-import {
-  contextTag,
-  der,
-  encodeOid,
-  encodeTime,
-  sequence,
-  smallInteger,
-  TAG,
-} from '../../src/wire/asn1.js';
+import { contextTag, der, encodeOid, encodeTime, sequence, smallInteger, TAG } from '../../src/wire/asn1.js';
 
 /** What a certificate made for a test may be wrong in. */
 export interface PartyOptions {
@@ -54,7 +46,7 @@ export function newKey(type: 'rsa' | 'ec' = 'rsa'): KeyObject {
     : generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 }
 
-/** An identity with a fresh certificate, RFC 5280, good for a day around now unless told otherwise. */
+/** An identity with a fresh certificate, RFC 5280, good for a day around {@link CAPTURED_AT} unless told otherwise. */
 export function makeParty(name: string, options: PartyOptions = {}): HostIdentity {
   const key = options.key ?? newKey(options.type);
   const { privateKey: signer, subject: issuerName } = options.issuer
@@ -74,8 +66,8 @@ export function makeParty(name: string, options: PartyOptions = {}): HostIdentit
     algorithm,
     named(issuerName),
     sequence(
-      encodeTime(options.from ?? new Date(Date.now() - day)),
-      encodeTime(options.to ?? new Date(Date.now() + day)),
+      encodeTime(options.from ?? new Date(CAPTURED_AT.getTime() - day)),
+      encodeTime(options.to ?? new Date(CAPTURED_AT.getTime() + day)),
     ),
     named(options.commonName ?? name),
     spki,
