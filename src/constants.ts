@@ -138,6 +138,10 @@ export const IDENTITY_YEARS = 10;
 /** New certificates count from a day ago: the peer's clock may be behind ours. */
 export const IDENTITY_BACKDATE_MS = 24 * 3600_000;
 
+// --- command line
+/** How long --email-password-command may take; a person may have to unlock a key. */
+export const PASSWORD_COMMAND_MS = 10_000;
+
 // --- payload
 /** Time between TERM and KILL for the payload's process group. */
 export const TERM_GRACE_MS = 5_000;

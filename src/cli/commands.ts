@@ -1,0 +1,117 @@
+import type { CommandSpec } from './command.js';
+
+/** Every command: a new one is a file and an entry here. Nothing is imported before it is called. */
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'session',
+    summary: 'connect two machines behind NATs, then run a program on the path between them',
+    forms: ['--accept [OPTION]...', '[OPTION]...', 'COMMAND [OPTION]...'],
+    details: [
+      'One side accepts, the other invites. Both learn their public UDP endpoint from a STUN server, tell each ' +
+        'other through the rendezvous in messages that are signed and encrypted with the keys of the application ' +
+        'repository, and punch a path through both NATs. Then --exec-command starts on both sides, with the ' +
+        'endpoints as arguments.',
+      'The options are those of plexus; its older names work too.',
+    ],
+    examples: [
+      ['awl id init me@example.org/laptop --app-repo=repo', 'make an own identity'],
+      [
+        'awl --accept --app-id=ssh --app-repo=repo --host-info=me@example.org/nas --stun-server=stun.example.org ' +
+          '--email-smtps=smtp.example.org --email-imaps=imap.example.org --email-login=me ' +
+          '--email-password-file=~/.mailpw --exec-command=./serve.sh',
+        'accept everyone in the repository',
+      ],
+      ['awl --config=awl.ini', 'invite the peer that the file names'],
+    ],
+    load: async () => (await import('./session.js')).runSession,
+  },
+  {
+    name: 'id',
+    summary: 'make, show, hand over and trust identities',
+    forms: [
+      'init OWNER/PIN [--bits=N] [--out=FILE]',
+      'export [OWNER/PIN] [--out=FILE]',
+      'trust FILE|- [--as=OWNER/PIN] [--replace]',
+      'list [--long]',
+    ],
+    details: [
+      'An identity is a folder OWNER/PIN of the application repository with cert.crt, private.key (own ones only) ' +
+        'and perhaps ca.crt. Owner is a mail address where mail is the rendezvous; the pin tells the machines of ' +
+        'one owner apart.',
+      'init makes a key and a certificate. export prints what the peer must get; it holds no secret. trust takes ' +
+        'what the peer exported, or a certificate. list shows fingerprints, expiry and what is missing.',
+    ],
+    examples: [
+      ['awl id init me@example.org/laptop --app-repo=repo', 'make an own identity'],
+      ['awl id export --app-repo=repo --out=me.awl', 'write the file for the peer'],
+      ['awl id trust bob.awl --app-repo=repo', 'trust the peer whose file this is'],
+    ],
+    load: async () => (await import('./id-command.js')).runIdCommand,
+  },
+  {
+    name: 'doctor',
+    summary: 'say what kind of NAT this machine is behind, and what that means for connecting',
+    forms: ['--stun-server=HOST[:PORT] [OPTION]...'],
+    details: [
+      'Asks the STUN servers, reports in plain words what was measured and what could not be, and names one ' +
+        'thing to change if something is wrong. It takes less than five seconds. Two servers, or one that ' +
+        'speaks RFC 5780, give the full report.',
+    ],
+    examples: [['awl doctor --stun-server=stun.example.org,stun2.example.org', 'ask two servers']],
+    load: async () => {
+      const { runDoctor } = await import('./doctor.js');
+      return ({ options, io, signal }) => {
+        const bind = options.local('stun-client') ?? { address: '0.0.0.0', port: 0 };
+        return runDoctor(
+          { servers: options.servers('stun-server'), bind, json: options.flag('json') },
+          io,
+          signal,
+        );
+      };
+    },
+  },
+  {
+    name: 'stun-server',
+    summary: 'run a STUN server for your own machines',
+    forms: ['[OPTION]...'],
+    details: [
+      'Serves RFC 3489, 5389, 8489 and 5780 clients over UDP until it is stopped; plexus 3.1 finds its three ' +
+        'addresses in one answer. With two addresses clients can tell how their NAT filters.',
+    ],
+    examples: [['awl stun-server --listen=203.0.113.1,203.0.113.2', 'serve on two addresses']],
+    load: async () => {
+      const { runStunServer } = await import('./stun-server.js');
+      return ({ options, io, signal }) => {
+        const listen = options.given('listen') ? options.texts('listen') : ['0.0.0.0'];
+        const port = options.number('port') ?? 0;
+        return runStunServer({ listen, port, altPort: options.number('alt-port') ?? 0 }, io, signal);
+      };
+    },
+  },
+  {
+    name: 'completion',
+    summary: 'print the completion script of a shell',
+    forms: ['bash|zsh|fish'],
+    details: ['The package also has them as files in scripts/completions.'],
+    examples: [['eval "$(awl completion bash)"', 'complete in this shell']],
+    load: async () => (await import('./completion.js')).runCompletion,
+  },
+  {
+    name: 'man',
+    summary: 'print a man page as roff',
+    forms: ['[PAGE]'],
+    details: ['Pages: awl, awl-id, awl-doctor, awl-stun-server, awl.ini.'],
+    hidden: true,
+    load: async () => (await import('./man.js')).runMan,
+  },
+];
+
+/** The command of that name; `session` is awl without a command and cannot be typed. */
+export function findCommand(name: string): CommandSpec | undefined {
+  return COMMANDS.find((command) => command.name === name);
+}
+
+/** Names that can be typed and that help shows. */
+export function typedCommands(): readonly CommandSpec[] {
+  return COMMANDS.filter(({ name, hidden }) => name !== 'session' && !hidden);
+}

@@ -1,0 +1,28 @@
+/** The edges of the process that a command may touch; tests pass collectors. */
+export interface Io {
+  /** Results and `--json` lines. */
+  stdout(text: string): void;
+  /** Everything for the person: errors, warnings. Logs have their own way. */
+  stderr(text: string): void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Width of the terminal in columns, for help. */
+  readonly columns: number;
+}
+
+/** The real process. */
+export const processIo: Io = {
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  env: process.env,
+  columns: process.stdout.columns ?? 80,
+};
+
+/** Text from anywhere as one line: control characters cannot start a line or drive the terminal. */
+export function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+/** One line of JSON on stdout; bigints and buffers must be converted by the caller. */
+export function jsonLine(io: Io, value: object): void {
+  io.stdout(`${JSON.stringify(value)}\n`);
+}

@@ -1,0 +1,93 @@
+import type { OptionSpec } from './spec.js';
+
+const UDP_ONLY = 'awl punches UDP only: leave it out on both sides';
+const NO_RELAY = 'awl connects directly or not at all, and has no relay: leave it out on both sides';
+const IN_REPOSITORY =
+  'put the file into the application repository as OWNER/PIN/cert.crt, private.key or ca.crt, and name that with --app-repo';
+
+function past<const Name extends string>(name: Name, row: Pick<OptionSpec, 'help' | 'instead' | 'only'>) {
+  return { name, ...row, type: 'text', group: 'past', commands: ['session'], hidden: true } as const;
+}
+
+/** Options of older plexus versions that are no mere alias: recognised, so that the error can say what to do. */
+export const PAST_OPTIONS = [
+  past('app-qos', {
+    only: ['udp:either'],
+    help: 'transport and role (plexus 3.4); only udp:either',
+    instead: 'awl agrees on udp:either: the acceptor serves, the inviter is the client',
+  }),
+  past('tcp-bind', {
+    only: ['0.0.0.0:0', '0.0.0.0'],
+    help: 'local TCP endpoint (plexus 3.4)',
+    instead: UDP_ONLY,
+  }),
+  past('tcp-stun', { only: [], help: 'TCP STUN server (plexus 3.4)', instead: UDP_ONLY }),
+  past('udp-route', { only: ['direct', '0'], help: 'direct, or by relay (plexus 3.4)', instead: NO_RELAY }),
+  past('tcp-route', { only: ['direct', '0'], help: 'direct, or by relay (plexus 3.4)', instead: UDP_ONLY }),
+  past('rico-server', { only: [], help: 'relay server (plexus 3.4)', instead: NO_RELAY }),
+  past('rico-cert', { only: [], help: 'relay certificate (plexus 3.4)', instead: NO_RELAY }),
+  past('rico-key', { only: [], help: 'relay key (plexus 3.4)', instead: NO_RELAY }),
+  past('rico-ca', { only: [], help: 'relay authority (plexus 3.4)', instead: NO_RELAY }),
+  past('nat-test', {
+    only: ['strict', 'faulty', 'simple'],
+    help: 'how much a failed NAT test matters (plexus 3.4); never, in awl',
+    instead: 'awl always asks STUN for its endpoint, and never lets a NAT test decide whether to try',
+  }),
+  past('strategy', { only: ['udp'], help: 'udp or tcp (first generation)', instead: UDP_ONLY }),
+  past('tcp-trace', { only: ['0'], help: 'TCP tracing (first generation)', instead: UDP_ONLY }),
+  past('smime-cert', { only: [], help: 'own certificate (first generation)', instead: IN_REPOSITORY }),
+  past('smime-key', { only: [], help: 'own private key (first generation)', instead: IN_REPOSITORY }),
+  past('smime-peer', {
+    only: [],
+    help: 'certificate of the peer (first generation)',
+    instead: IN_REPOSITORY,
+  }),
+  past('smime-ca', { only: [], help: 'authority of the peer (first generation)', instead: IN_REPOSITORY }),
+  {
+    ...past('stun-ip', { help: 'STUN server without its port (first generation); see --stun-server' }),
+    conflicts: ['stun-server'],
+  },
+  {
+    ...past('stun-port', { help: 'port of --stun-ip (first generation)' }),
+    type: 'int',
+    min: 1,
+    max: 65_535,
+    requires: ['stun-ip'],
+  },
+  {
+    ...past('bind-ip', { help: 'local address without its port (first generation); see --stun-client' }),
+    conflicts: ['stun-client'],
+  },
+  {
+    ...past('bind-port', { help: 'port of --bind-ip (first generation)' }),
+    type: 'int',
+    min: 0,
+    max: 65_535,
+    requires: ['bind-ip'],
+  },
+  {
+    ...past('dht-bootstrap', { help: 'OpenDHT node to begin with (plexus 3.1, 3.4)' }),
+    plexus: true,
+    type: 'server',
+    defaultPort: 4222,
+    repeatable: true,
+    separator: /[,;]/,
+    conflicts: ['email-smtps', 'file-dir'],
+  },
+  {
+    ...past('dht-port', { help: 'local UDP port of the OpenDHT node (plexus 3.1, 3.4)' }),
+    plexus: true,
+    type: 'int',
+    min: 0,
+    max: 65_535,
+    conflicts: ['email-smtps', 'file-dir'],
+  },
+  {
+    ...past('dht-network', { help: 'OpenDHT network id (plexus 3.1, 3.4)' }),
+    plexus: true,
+    type: 'int',
+    min: 0,
+    max: 4_294_967_295,
+    conflicts: ['email-smtps', 'file-dir'],
+  },
+] as const satisfies readonly OptionSpec[];
