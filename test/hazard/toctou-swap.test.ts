@@ -103,7 +103,8 @@ test('10 000 swaps of a key with one that others may read: the loose one is neve
   expect(swaps).toBeGreaterThanOrEqual(SWAPS);
 });
 
-test.each(['alice@px.test', 'alice@px.test/pinA'])(
+// Elsewhere there is no way to open a name inside a descriptor, see docs/IDENTITIES.md.
+test.skipIf(process.platform !== 'linux').each(['alice@px.test', 'alice@px.test/pinA'])(
   '10 000 swaps of the folder %s with a link to a complete foreign identity: it is never loaded',
   async (part) => {
     const repo = tempDir();
