@@ -1,6 +1,16 @@
-import { open, rm } from 'node:fs/promises';
+import { lstat, open, rm } from 'node:fs/promises';
 import { IDENTITY_FILE_MAX_BYTES } from '../constants.js';
 import { AwlError, errorText } from '../errors.js';
+
+function exists(path: string): AwlError {
+  return new AwlError('FILE_EXISTS', `${path} is already there`, { hint: 'name another file with --out' });
+}
+
+/** @throws AwlError FILE_EXISTS if there is anything of that name */
+export async function refuseExisting(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found) throw exists(path);
+}
 
 /** Writes a file that must not be there yet; on failure nothing half-written stays. */
 export async function writeNewFile(path: string, data: string): Promise<void> {
@@ -10,9 +20,7 @@ export async function writeNewFile(path: string, data: string): Promise<void> {
       cause,
     });
   const handle = await open(path, 'wx', 0o644).catch((cause: unknown) => {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') {
-      throw new AwlError('FILE_EXISTS', `${path} is already there`, { hint: 'name another file with --out' });
-    }
+    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') throw exists(path);
     throw failed(cause);
   });
   try {

@@ -6,13 +6,14 @@ import { formatName, type IdentityName, parseName } from '../identity/names.js';
 import { createIdentity, exportIdentity, type Onboarded, trustIdentity } from '../identity/onboarding.js';
 import { AppRepository } from '../identity/repository.js';
 import { formatFingerprint } from '../identity/x509.js';
-import { collectBundle, writeNewFile } from './id-files.js';
+import { collectBundle, refuseExisting, writeNewFile } from './id-files.js';
 import { identityJson, identityTable } from './id-table.js';
 import { ID_USAGE, parseWords, requiredWord, textValue } from './id-words.js';
 import { oneLine } from './io.js';
 
 /** What `awl id` touches of the process. */
 export interface IdIo {
+  /** Results: bundles, tables, JSON. */
   stdout(text: string): void;
   stderr(text: string): void;
   readonly cwd: string;
@@ -58,19 +59,26 @@ async function init(args: string[], repo: string, io: IdIo): Promise<number> {
       hint: `choose one of ${IDENTITY_RSA_BITS.join(', ')}`,
     });
   }
+  const out = textValue(values['out']);
+  const file = out === undefined ? undefined : resolve(io.cwd, out);
+  // Before the key is made: an identity that is there cannot be made a second time to get its file.
+  if (file !== undefined) await refuseExisting(file);
   const made = await createIdentity(repo, name, {
     now: io.now,
     ...(bits !== undefined && { bits: Number(bits) }),
   });
-  const out = textValue(values['out']);
-  if (out !== undefined) await writeNewFile(resolve(io.cwd, out), await exportIdentity(repo, name, io.now));
-  report(io, 'identity-created', made, `made ${formatName(name)} in ${made.folder}`);
-  if (io.json) return 0;
-  io.stdout(
-    out === undefined
-      ? `next: give your peer the output of: awl id export ${formatName(name)}\n`
-      : `next: give your peer the file ${oneLine(out)}; there: awl id trust ${oneLine(out)}\n`,
+  const data = await exportIdentity(repo, name, io.now);
+  if (file !== undefined) await writeNewFile(file, data);
+  if (io.json) {
+    io.stdout(jsonReport('identity-created', made, out === undefined ? { bundle: data } : { file: out }));
+    return 0;
+  }
+  // Words go beside the output, so that `awl id init me/here > me.awl` makes a file to hand over.
+  io.stderr(wordReport(made, `made ${formatName(name)} in ${made.folder}`));
+  io.stderr(
+    `next: give this to your peer${out === undefined ? '' : ` (it is in ${oneLine(out)})`}; there: awl id trust FILE\n`,
   );
+  if (out === undefined) io.stdout(data);
   return 0;
 }
 
@@ -128,8 +136,10 @@ async function trust(args: string[], repo: string, io: IdIo): Promise<number> {
   });
   const verbs = { added: 'now trusts', replaced: 'now trusts the new key of', unchanged: 'already trusted' };
   const verb = done.outcome === 'created' ? verbs.added : verbs[done.outcome];
-  report(io, 'identity-trusted', done, `${repo} ${verb} ${formatName(done.name)}`);
-  if (!io.json) {
+  if (io.json) {
+    io.stdout(jsonReport('identity-trusted', done));
+  } else {
+    io.stdout(wordReport(done, `${repo} ${verb} ${formatName(done.name)}`));
     io.stdout(
       `ask ${done.name.owner}, by telephone or face to face, whether the fingerprint is the same there (awl id list --long)\n`,
     );
@@ -156,18 +166,27 @@ async function list(args: string[], repo: string, io: IdIo): Promise<number> {
   return 0;
 }
 
-function report(io: IdIo, event: string, done: Onboarded, sentence: string): void {
+function jsonReport(event: string, done: Onboarded, more: object = {}): string {
+  const { folder, outcome, cert } = done;
   const expires = done.expires.toISOString();
+  const line = {
+    event,
+    identity: formatName(done.name),
+    folder,
+    outcome,
+    fingerprint: cert.fingerprint,
+    expires,
+  };
+  return `${JSON.stringify({ ...line, ...more })}\n`;
+}
+
+function wordReport(done: Onboarded, sentence: string): string {
   const { fingerprint } = done.cert;
-  if (io.json) {
-    const { folder, outcome } = done;
-    io.stdout(
-      `${JSON.stringify({ event, identity: formatName(done.name), folder, outcome, fingerprint, expires })}\n`,
-    );
-    return;
-  }
-  io.stdout(`${sentence}\n`);
-  io.stdout(`fingerprint  ${formatFingerprint(fingerprint.slice(0, 32))}\n`);
-  io.stdout(`             ${formatFingerprint(fingerprint.slice(32))}\n`);
-  io.stdout(`valid until  ${expires.slice(0, 10)}\n`);
+  return [
+    oneLine(sentence),
+    `fingerprint  ${formatFingerprint(fingerprint.slice(0, 32))}`,
+    `             ${formatFingerprint(fingerprint.slice(32))}`,
+    `valid until  ${done.expires.toISOString().slice(0, 10)}`,
+    '',
+  ].join('\n');
 }

@@ -1,4 +1,4 @@
-import { STUN_PORT } from '../../constants.js';
+import { IDENTITY_RSA_BITS, STUN_PORT } from '../../constants.js';
 import { LOG_LEVELS } from '../../log.js';
 import type { OptionSpec } from './spec.js';
 
@@ -66,7 +66,7 @@ export const GENERAL_OPTIONS = [
     commands: ['id'],
     placeholder: 'N',
     commandLineOnly: true,
-    defaultText: '3072',
+    defaultText: String(IDENTITY_RSA_BITS[0]),
     help: 'init: size of the RSA key',
   },
   {

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
@@ -12,21 +12,26 @@ import { tempDir } from '../../support/tmp.js';
 interface Machine {
   readonly home: string;
   run(command: string, options?: { json?: boolean; stdin?: string; now?: Date }): Promise<string>;
+  /** What the last command said beside its output. */
+  said(): string;
 }
 
 /** A person's machine: a home folder with a repository in it, and a terminal. */
 function machine(): Machine {
   const home = tempDir();
+  let said = '';
   return {
     home,
+    said: () => said,
     async run(command, options = {}) {
       let out = '';
+      said = '';
       const io: IdIo = {
         stdout: (text) => {
           out += text;
         },
         stderr: (text) => {
-          out += text;
+          said += text;
         },
         cwd: home,
         now: options.now ?? new Date(),
@@ -66,12 +71,12 @@ test('two people who never met get two working repositories in four commands', a
   }
 });
 
-test('the same through a pipe: what export prints, trust - takes', async () => {
+test('the same through a pipe: what init or export prints, trust - takes', async () => {
   const ann = machine();
   const ben = machine();
-  const made = await ann.run('init ann@px.test/laptop');
-  expect(made).toContain('awl id export ann@px.test/laptop');
-  const bundle = await ann.run('export');
+  const bundle = await ann.run('init ann@px.test/laptop');
+  const made = ann.said();
+  expect(bundle).toBe(await ann.run('export'));
   expect(bundle).toBe(await ann.run('export ann@px.test/laptop'));
   const trusted = await ben.run('trust -', { stdin: bundle });
   const fingerprint = /fingerprint\s+(.+)\n\s+(.+)\n/.exec(made);
@@ -148,6 +153,13 @@ test('init, export and trust speak JSON too, and print nothing else', async () =
     outcome: 'added',
     fingerprint: created.fingerprint,
   });
+});
+
+test('init --out with a file that is there makes no identity: its file could not be had afterwards', async () => {
+  const ann = machine();
+  writeFileSync(join(ann.home, 'taken'), '');
+  expect((await refusal(() => ann.run('init ann@px.test/laptop --out taken'))).code).toBe('FILE_EXISTS');
+  expect(existsSync(join(ann.home, 'apprepo'))).toBe(false);
 });
 
 test('export writes a file once, and never over another', async () => {
