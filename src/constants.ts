@@ -25,9 +25,12 @@ export const MAPPING_REFRESH_MS = 10_000;
 export const STUN_RESOLVE_MS = 1500;
 /** netcheck's bound (RELIABILITY section 5: doctor <= 5 s), with room for start and printing. */
 export const DOCTOR_MS = 4500;
-/** Embedded server, per source address: a behaviour discovery of ours takes about 30 requests, plexus' 14 in 5.6 s. */
-export const STUN_SERVER_BURST = 120;
-export const STUN_SERVER_RATE_PER_S = 20;
+/**
+ * Embedded server, per source address. A behaviour discovery of ours takes about 30 requests, plexus' 14 in 5.6 s,
+ * and a whole carrier network may share one address; forged sources still get no more than 12 kB/s reflected.
+ */
+export const STUN_SERVER_BURST = 500;
+export const STUN_SERVER_RATE_PER_S = 100;
 /** Sources remembered by the embedded server's rate limit; the oldest is forgotten first. */
 export const STUN_SERVER_SOURCES = 10_000;
 

@@ -118,7 +118,9 @@ export class StunServer {
       this.#ignored++;
       return;
     }
-    if (!this.#limit.admit(sourceKey(from.address), this.#now())) {
+    // Loopback sources cannot be forged from outside, and tests make hundreds of sessions there.
+    const trusted = classOf(from.address) === 'loopback';
+    if (!trusted && !this.#limit.admit(sourceKey(from.address), this.#now())) {
       this.#limited++;
       return;
     }
