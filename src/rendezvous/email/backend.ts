@@ -1,28 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import {
-  IMAP_BACKLOG_MAX,
   IMAP_POLL_ACCEPT_MS,
   IMAP_POLL_INVITE_MS,
   IMAP_RECHECK_MS,
-  IMAP_SCAN_MAX,
-  INVITE_LOOKBACK_MS,
   MAIL_CONNECT_MS,
   MAIL_PUSH_RETRY_MS,
   MAIL_STEP_MS,
-  MESSAGE_MAX_BYTES,
   RECONNECT_BASE_MS,
   RECONNECT_MAX_MS,
 } from '../../constants.js';
 import { AwlError, errorText, isAwlError } from '../../errors.js';
-import { matchesName } from '../../identity/names.js';
 import { redact } from '../../log.js';
 import { backoffMs } from '../../util/backoff.js';
 import { sleep } from '../../util/sleep.js';
 import type { Envelope, Letter, LetterFilter, Rendezvous, RendezvousContext } from '../types.js';
-import { Backlog } from './backlog.js';
-import { composeMail, DEFAULT_TOKENS, subjectOf } from './compose.js';
-import { extractLetter, type MailHeaders, parseHeaders } from './extract.js';
+import { composeMail, DEFAULT_TOKENS } from './compose.js';
 import { Mailbox } from './mailbox.js';
+import { type FoundLetter, LetterReader, type Start, startOf } from './reader.js';
 import type { EmailSettings } from './settings.js';
 
 /** Waits of the e-mail backend; tests shorten them. */
@@ -39,13 +33,6 @@ const TIMING: MailTiming = {
   recheckMs: IMAP_RECHECK_MS,
   reconnectBaseMs: RECONNECT_BASE_MS,
 };
-
-/** From where in the mailbox messages count. */
-interface Start {
-  readonly uidValidity: bigint;
-  readonly mark: number;
-  readonly at: Date;
-}
 
 class EmailRendezvous implements Rendezvous {
   readonly name = 'email';
@@ -69,7 +56,7 @@ class EmailRendezvous implements Rendezvous {
   async prepare(signal: AbortSignal): Promise<void> {
     this.#keep(undefined);
     const mailbox = await this.#connect(signal);
-    this.#start = this.#startAt(mailbox);
+    this.#start = startOf(mailbox, this.#ctx.now());
     this.#keep(mailbox);
   }
 
@@ -77,17 +64,16 @@ class EmailRendezvous implements Rendezvous {
     const ended = AbortSignal.any([signal, this.#closing.signal]);
     const pollMs =
       this.#settings.pollMs ?? (filter.kind === 'invite' ? IMAP_POLL_ACCEPT_MS : IMAP_POLL_INVITE_MS);
+    const { tokens = DEFAULT_TOKENS } = this.#settings;
+    const reader = new LetterReader(filter, tokens, this.#ctx);
     let mailbox = this.#takeSpare();
-    let backlog: Backlog | undefined;
     let failures = 0;
     try {
       while (!ended.aborted) {
         try {
           mailbox ??= await this.#connect(ended);
-          if (backlog?.uidValidity !== mailbox.uidValidity) {
-            backlog = await this.#begin(mailbox, filter, backlog !== undefined);
-          }
-          yield* this.#scan(mailbox, backlog, filter);
+          const box = mailbox;
+          for await (const found of reader.read(box, this.#start)) yield this.#envelope(box, found, filter);
           if (failures > 0) this.#ctx.log.info('the mailbox is back');
           failures = 0;
           await mailbox.wait({ idleMs: this.#timing.recheckMs, pollMs, signal: ended });
@@ -114,11 +100,8 @@ class EmailRendezvous implements Rendezvous {
   async push(letter: Letter, signal: AbortSignal): Promise<void> {
     const ended = AbortSignal.any([signal, this.#closing.signal]);
     ended.throwIfAborted();
-    const raw = composeMail(letter, {
-      date: this.#ctx.now(),
-      messageId: randomUUID(),
-      ...(this.#settings.tokens && { tokens: this.#settings.tokens }),
-    });
+    const { tokens = DEFAULT_TOKENS } = this.#settings;
+    const raw = composeMail(letter, { date: this.#ctx.now(), messageId: randomUUID(), tokens });
     // Loaded with the first letter: an acceptor that only listens never pays for it.
     const { sendMail } = await import('./smtp.js');
     const begun = performance.now();
@@ -187,98 +170,16 @@ class EmailRendezvous implements Rendezvous {
     return undefined;
   }
 
-  #startAt(mailbox: Mailbox): Start {
-    return { uidValidity: mailbox.uidValidity, mark: mailbox.uidNext - 1, at: this.#ctx.now() };
-  }
-
-  /** The first backlog of a listener, or the one after the server renumbered the mailbox. */
-  async #begin(mailbox: Mailbox, filter: LetterFilter, renumbered: boolean): Promise<Backlog> {
-    const same = this.#start?.uidValidity === mailbox.uidValidity && !renumbered;
-    const start = same && this.#start ? this.#start : this.#startAt(mailbox);
-    const backlog = new Backlog(mailbox.uidValidity, start.mark, IMAP_BACKLOG_MAX);
-    if (renumbered)
-      this.#ctx.log.warning('the mail server renumbered the mailbox; going on from its newest mail');
-    // Whoever sent an invitation just before we began is still waiting for the answer.
-    if (filter.kind === 'invite' && !renumbered) {
-      const since = start.at.getTime() - INVITE_LOOKBACK_MS;
-      const recent = (await mailbox.newest(IMAP_SCAN_MAX)).filter(
-        ({ uid, arrivedAt }) => uid <= start.mark && arrivedAt !== undefined && arrivedAt.getTime() >= since,
-      );
-      backlog.add(recent);
-    }
-    return backlog;
-  }
-
-  async #takeIn(mailbox: Mailbox, backlog: Backlog): Promise<void> {
-    const { heads, dropped } = await mailbox.list(backlog.mark, IMAP_BACKLOG_MAX);
-    const passed = dropped + backlog.add(heads);
-    if (passed > 0) this.#ctx.log.warning(`${passed} mails passed over: the mailbox is being flooded`);
-  }
-
-  async *#scan(mailbox: Mailbox, backlog: Backlog, filter: LetterFilter): AsyncGenerator<Envelope, void> {
-    await this.#takeIn(mailbox, backlog);
-    for (;;) {
-      const batch = backlog.next(IMAP_SCAN_MAX);
-      if (batch.length === 0) return;
-      const small = batch.filter(({ bytes }) => bytes <= MESSAGE_MAX_BYTES).map(({ uid }) => uid);
-      const headers = await this.#blaming(backlog, small, () => mailbox.headers(small));
-      const wanted = batch.flatMap((head) => {
-        const raw = headers.get(head.uid);
-        const parsed = raw && parseHeaders(raw);
-        return parsed && this.#matches(parsed, filter) ? [{ head, parsed }] : [];
-      });
-      const keep = new Set(wanted.map(({ head }) => head.uid));
-      backlog.settle(batch.map(({ uid }) => uid).filter((uid) => !keep.has(uid)));
-      for (const { head, parsed } of wanted) {
-        const text = await this.#blaming(backlog, [head.uid], () => mailbox.text(head.uid));
-        backlog.settle([head.uid]);
-        const letter = text && extractLetter(text, parsed.contentType, parsed.contentFields);
-        if (!letter) {
-          this.#ctx.log.debug(`mail ${head.uid} has the right headers but nothing sealed in it`);
-          continue;
-        }
-        yield this.#envelope(mailbox, head.uid, head.arrivedAt, parsed, filter, letter);
-      }
-      // Mail that came meanwhile goes before an old backlog.
-      if (mailbox.news) await this.#takeIn(mailbox, backlog);
-    }
-  }
-
-  async #blaming<T>(backlog: Backlog, uids: readonly number[], run: () => Promise<T>): Promise<T> {
-    try {
-      return await run();
-    } catch (error) {
-      const given = backlog.blame(uids);
-      if (given.length > 0)
-        this.#ctx.log.warning(`mail ${given.join(', ')} passed over: reading it fails each time`);
-      throw error;
-    }
-  }
-
-  /** Exact comparison on our side, as plexus 3.4: a server's SEARCH finds substrings (spec i.1). */
-  #matches(mail: MailHeaders, filter: LetterFilter): boolean {
-    return (
-      mail.subject === subjectOf(filter.app, filter.kind, this.#settings.tokens ?? DEFAULT_TOKENS) &&
-      matchesName(mail.from, filter.from) &&
-      matchesName(mail.to, filter.to)
-    );
-  }
-
-  #envelope(
-    mailbox: Mailbox,
-    uid: number,
-    arrivedAt: Date | undefined,
-    mail: MailHeaders,
-    filter: LetterFilter,
-    letter: Pick<Letter, 'form' | 'bytes'>,
-  ): Envelope {
+  #envelope(mailbox: Mailbox, found: FoundLetter, filter: LetterFilter): Envelope {
     const { uidValidity } = mailbox;
+    const { uid, arrivedAt } = found.head;
     return {
       app: filter.app,
       kind: filter.kind,
-      from: mail.from,
-      to: mail.to,
-      ...letter,
+      from: found.headers.from,
+      to: found.headers.to,
+      form: found.form,
+      bytes: found.bytes,
       id: `mail ${uidValidity}:${uid}`,
       receivedAt: arrivedAt ?? this.#ctx.now(),
       ack: () => {

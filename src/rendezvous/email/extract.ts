@@ -35,7 +35,9 @@ function fields(text: string): Map<string, string[]> {
     const colon = line.indexOf(':');
     if (colon <= 0) continue;
     const name = line.slice(0, colon).trim().toLowerCase();
-    found.set(name, [...(found.get(name) ?? []), line.slice(colon + 1).trim()]);
+    const values = found.get(name);
+    if (values) values.push(line.slice(colon + 1).trim());
+    else found.set(name, [line.slice(colon + 1).trim()]);
   }
   return found;
 }
@@ -123,7 +125,7 @@ export function extractLetter(
   if (type !== undefined && PKCS7.test(type)) found = [...contentFields, '', body].join('\n');
   else if (type !== undefined && /^multipart\//i.test(type)) found = entity(body, type, 1);
   else {
-    const plain = body.replace(/\n+$/, '');
+    const plain = body.trimEnd();
     return plain === '' ? undefined : { form: 'plain', bytes: Buffer.from(plain, 'latin1') };
   }
   return found === undefined

@@ -1,10 +1,9 @@
-import { type FetchMessageObject, type FetchQueryObject, ImapFlow } from 'imapflow';
-import { MESSAGE_MAX_BYTES } from '../../constants.js';
+import type { FetchMessageObject, FetchQueryObject, ImapFlow } from 'imapflow';
 import { AwlError } from '../../errors.js';
 import { HEADER_FIELDS } from './extract.js';
 import { mailError } from './failure.js';
+import { type ImapOptions, openInbox } from './imap.js';
 import type { EmailSettings } from './settings.js';
-import { tlsOptions } from './tls.js';
 
 /** What can be known of a mail without reading a byte that its sender chose. */
 export interface MailHead {
@@ -14,10 +13,8 @@ export interface MailHead {
   readonly arrivedAt: Date | undefined;
 }
 
-export interface MailboxOptions {
-  readonly connectMs: number;
+export interface MailboxOptions extends ImapOptions {
   readonly stepMs: number;
-  readonly signal: AbortSignal;
 }
 
 /**
@@ -59,54 +56,9 @@ export class Mailbox {
    * @throws AwlError RENDEZVOUS_UNREACHABLE, RENDEZVOUS_REFUSED, RENDEZVOUS_UNTRUSTED; the signal's reason if aborted
    */
   static async open(settings: EmailSettings, o: MailboxOptions): Promise<Mailbox> {
-    o.signal.throwIfAborted();
-    const client = new ImapFlow({
-      host: settings.imaps.host,
-      port: settings.imaps.port,
-      secure: true,
-      auth: { user: settings.login, pass: settings.password },
-      tls: tlsOptions(settings, settings.imaps),
-      logger: false,
-      clientInfo: { name: 'awl', version: false, vendor: false, 'support-url': false },
-      // IDLE when we say so; none of the extensions that change what servers answer.
-      disableAutoIdle: true,
-      disableAutoEnable: true,
-      disableIMAP4rev2: true,
-      disableCompression: true,
-      connectionTimeout: o.connectMs,
-      greetingTimeout: o.connectMs,
-      // We ask something every half minute; a socket that is silent longer than this is dead.
-      socketTimeout: 5 * 60_000,
-      maxLineLength: 4 * MESSAGE_MAX_BYTES,
-      maxLiteralSize: 2 * MESSAGE_MAX_BYTES,
-      maxResponseSize: 8 * MESSAGE_MAX_BYTES,
-    });
-    let fault: unknown;
-    const onFault = (error: unknown) => {
-      fault ??= error;
-    };
-    client.on('error', onFault);
-    const onAbort = () => client.close();
-    o.signal.addEventListener('abort', onAbort, { once: true });
-    const timer = setTimeout(() => {
-      fault ??= new Error('no answer in time');
-      client.close();
-    }, o.connectMs);
-    try {
-      await client.connect();
-      await client.mailboxOpen('INBOX');
-      const mailbox = new Mailbox(client, settings, o.stepMs);
-      if (!client.usable) throw new Error('the connection was closed');
-      await mailbox.#findUidNext();
-      return mailbox;
-    } catch (error) {
-      client.close();
-      o.signal.throwIfAborted();
-      throw mailError(fault ?? error, 'reading mail', settings.imaps, settings);
-    } finally {
-      clearTimeout(timer);
-      o.signal.removeEventListener('abort', onAbort);
-    }
+    const mailbox = new Mailbox(await openInbox(settings, o), settings, o.stepMs);
+    await mailbox.#findUidNext();
+    return mailbox;
   }
 
   get usable(): boolean {
