@@ -29,6 +29,7 @@ const COMMON_NAME = encodeOid('2.5.4.3');
 const BASIC_CONSTRAINTS = encodeOid('2.5.29.19');
 const SHA256_RSA = sequence(encodeOid('1.2.840.113549.1.1.11'), der(TAG.NULL));
 const SHA256_ECDSA = sequence(encodeOid('1.2.840.10045.4.3.2'));
+const SUBJECT_KEY_ID = encodeOid('2.5.29.14');
 const BIT_STRING = 0x03;
 const TRUE = der(0x01, Buffer.from([0xff]));
 
@@ -55,6 +56,7 @@ export function makeParty(name: string, options: PartyOptions = {}): HostIdentit
   const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
   const algorithm = signer.asymmetricKeyType === 'ec' ? SHA256_ECDSA : SHA256_RSA;
   const day = 24 * 3600_000;
+  const keyId = der(TAG.OCTET_STRING, createHash('sha1').update(spki).digest());
   const basic = sequence(
     BASIC_CONSTRAINTS,
     TRUE,
@@ -71,7 +73,7 @@ export function makeParty(name: string, options: PartyOptions = {}): HostIdentit
     ),
     named(options.commonName ?? name),
     spki,
-    der(contextTag(3), sequence(basic)),
+    der(contextTag(3), sequence(basic, sequence(SUBJECT_KEY_ID, der(TAG.OCTET_STRING, keyId)))),
   );
   const raw = sequence(tbs, algorithm, bits(sign('sha256', tbs, signer)));
   const pem = `-----BEGIN CERTIFICATE-----\n${raw.toString('base64').replace(/.{1,64}/g, '$&\n')}-----END CERTIFICATE-----\n`;
