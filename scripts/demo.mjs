@@ -1,7 +1,7 @@
 // Runs the main job end to end and tells it in plain words. As root with ip, nft and python3: through two real
 // kernel NATs in namespaces, over real e-mail if Dovecot and Exim are installed. Otherwise over loopback.
 import { execFileSync, spawn } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -12,6 +12,7 @@ const netlab = join(root, 'scripts/netlab');
 const work = mkdtempSync(join(tmpdir(), 'awl-demo-'));
 const lab = `demo${process.pid}`;
 const children = [];
+const machines = [];
 const began = performance.now();
 const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(2)} s`;
 const say = (text) => console.log(text);
@@ -38,9 +39,10 @@ const inside = (role, file, args) =>
 
 function start(role, args, onEvent) {
   const [file, full] = inside(role, process.execPath, [awl, ...args]);
-  const child = spawn(file, full, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...secrets } });
+  const child = spawn(file, full, { stdio: ['ignore', 'pipe', 'pipe'] });
   children.push(child);
   const state = { child, log: '', events: [] };
+  machines.push(state);
   let rest = '';
   child.stdout.on('data', (data) => {
     rest += data;
@@ -66,10 +68,10 @@ async function until(what, ms, test) {
     if (test()) return;
     await new Promise((done) => setTimeout(done, 20));
   }
-  throw new Error(`${what} did not happen within ${ms / 1000} s`);
+  const said = machines.map((machine) => machine.log).join('\n');
+  throw new Error(`${what} did not happen within ${ms / 1000} s\n${said}`);
 }
 
-const secrets = { AWL_EMAIL_PASSWORD: '' };
 let failure;
 try {
   const repoA = join(work, 'alice', 'repo');
@@ -104,6 +106,8 @@ try {
     `--alt-port=${stunPort + 1}`,
   ]);
   await until('the STUN server', 5000, () => /listening|ready/i.test(server.log));
+  // The mail daemons run as users of their own and must be able to pass through.
+  chmodSync(work, 0o711);
   const mailDir = join(work, 'mail');
   const place = [
     `--app-id=demo`,
@@ -184,11 +188,10 @@ try {
       times[event.event] ??= performance.now() - step;
     },
   );
-  const limit = setTimeout(() => initiator.child.kill(), 45_000);
-  const [statusA, statusB] = [
-    await initiator.ended,
-    await Promise.race([acceptor.ended, new Promise((done) => setTimeout(done, 15_000, 'still running'))]),
-  ];
+  const limit = setTimeout(() => {
+    for (const child of children) child.kill();
+  }, 45_000);
+  const [statusA, statusB] = [await initiator.ended, await acceptor.ended];
   clearTimeout(limit);
   const passage = initiator.events.find((event) => event.event === 'passage');
   if (statusA !== 0 || statusB !== 0 || !passage) {
