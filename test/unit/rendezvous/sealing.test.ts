@@ -44,6 +44,13 @@ test.each(['invite', 'accept'] as const)('a captured %s of the real plexus opens
   expect(opened.digest).toMatch(/^[0-9a-f]{64}$/);
 });
 
+test('the digest is the one that docs/PROTOCOL.md gives for the captured invitation', () => {
+  const envelope = { form: 'smime', bytes: capturedEntity('invite-alice-to-bob.eml') } as const;
+  expect(receive(envelope, bob, alice, { app: 'pxapp' }).digest).toBe(
+    '46401c6f10d416a989a03c26cef7b5381a85745c32529cf3573c6c6d6599726f',
+  );
+});
+
 test('what is sealed opens at the peer with the same digest, in both ciphers', () => {
   for (const cipher of ['aes256', 'des3'] as const) {
     const sealed = invitation(alice, bob, { cipher });
