@@ -40,15 +40,17 @@ export async function invite(settings: SessionSettings): Promise<Passage> {
     const peer = await loadPeer(context.repository, peerName, loading);
     socket = await UdpSocket.bind(settings.bind);
     const passage = await exchangeAndPunch({ context, host, peer, socket, begun, signal });
-    socket = undefined;
+    // The passage is ready now; taking leave of a mail server may last seconds.
+    void context.close();
     return passage;
   } catch (error) {
+    background.abort();
+    await socket?.close();
+    await context.close();
     settings.signal?.throwIfAborted();
     throw error;
   } finally {
     background.abort();
-    await socket?.close();
-    await context.close();
   }
 }
 
@@ -69,15 +71,18 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
 
   const servers = await resolveServers(settings.stun, socket.local, signal);
   const measuring = probe(socket, servers, { signal, log });
-  const measured = measuring.endpoint.then(() => Promise.race([measuring.report, sleep(PROBE_GRACE_MS)]));
-  const [outer] = await Promise.all([measuring.endpoint, rendezvous.prepare(signal), measured]);
-  emit({
-    event: 'stun',
-    session,
-    inner: formatEndpoint(socket.local),
-    outer: formatEndpoint(outer),
-    ms: Math.round(performance.now() - begun),
+  const located = measuring.endpoint.then(async (outer) => {
+    emit({
+      event: 'stun',
+      session,
+      inner: formatEndpoint(socket.local),
+      outer: formatEndpoint(outer),
+      ms: Math.round(performance.now() - begun),
+    });
+    await Promise.race([measuring.report, sleep(PROBE_GRACE_MS)]);
+    return outer;
   });
+  const [outer] = await Promise.all([located, rendezvous.prepare(signal)]);
   void measuring.report.then((report) => emit({ event: 'nat', report }));
 
   const own = newContribution();
@@ -178,7 +183,8 @@ async function awaitAnswer(parts: Parts, inviteDigest: string, session: string):
         if (!(await seen.admit(opened.digest, context.now()))) {
           throw new AwlError('MESSAGE_REPLAYED', 'this answer was seen before');
         }
-        await envelope.ack();
+        // Deleting the mail must not hold up the punch.
+        void envelope.ack();
         const took = Math.round(performance.now() - begun);
         context.emit({ event: 'answered', session, peer: formatName(peer.name), ms: took });
         return opened;

@@ -3,12 +3,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseName } from '../../src/identity/names.js';
 import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { AWL, AwlProcess } from '../support/awl.js';
+import { pings } from '../support/hook.js';
 import { Lab } from '../support/lab.js';
 import { LabMail, ROOT } from '../support/lab-mail.js';
 import { needs } from '../support/needs.js';
 import { tempDir } from '../support/tmp.js';
 
-const ready = needs('root', 'ip', 'nft', 'python3', 'dovecot', 'exim4', 'openssl');
+const ready = needs(
+  ...['root', 'ip', 'nft', 'python3', 'dovecot', 'exim4', 'openssl'],
+  ...['openvpn', 'wg', 'wireguard-go', 'ping'],
+);
 const ALICE = 'alice@awl.test/laptop';
 const BOB = 'bob@awl.test/nas';
 const PAYLOAD = join(ROOT, 'scripts/demo-payload.mjs');
@@ -45,19 +49,24 @@ describe.skipIf(!ready)('the main job through two kernel NATs over real e-mail',
     const [host, peer, user] = role === 'a' ? [ALICE, BOB, 'alice' as const] : [BOB, ALICE, 'bob' as const];
     const state = tempDir();
     return new AwlProcess(
-      lab.spawn(role, process.execPath, [
-        AWL,
-        '--json',
-        '--app-id=test',
-        `--app-repo=${repos[role]}`,
-        `--host-info=${host}`,
-        `--peer-info=${peer}`,
-        '--stun-server=192.0.2.10',
-        `--state-dir=${state}`,
-        '--log-level=debug',
-        ...mail.flags(user),
-        ...args,
-      ]),
+      lab.spawn(
+        role,
+        process.execPath,
+        [
+          AWL,
+          '--json',
+          '--app-id=test',
+          `--app-repo=${repos[role]}`,
+          `--host-info=${host}`,
+          `--peer-info=${peer}`,
+          '--stun-server=192.0.2.10',
+          `--state-dir=${state}`,
+          '--log-level=debug',
+          ...mail.flags(user),
+          ...args,
+        ],
+        { env: { ...process.env, AWL_WG_USERSPACE: '1' } },
+      ),
     );
   }
   const exec = (mode: string) => [
@@ -81,6 +90,28 @@ describe.skipIf(!ready)('the main job through two kernel NATs over real e-mail',
     expect(bob.find('passage')).toMatchObject({ alien: expect.stringMatching(/^198\.51\.100\.10:/) });
     const between = (bob.find('payload-started')?.at ?? 0) - (bob.find('stun')?.at ?? 0);
     console.log(`acceptor: own endpoint known to payload started ${between.toFixed(0)} ms`);
+  });
+
+  test.each([
+    ['exec-openvpn.sh', '10.77.0'],
+    ['exec-wireguard.sh', '10.78.0'],
+  ])('%s: the real program takes over the passage, and both sides ping each other', async (hook, net) => {
+    const command = `--exec-command=${join(ROOT, 'scripts', hook)}`;
+    const bob = awl('b', '--accept', '--once', command);
+    await bob.event('listening');
+    const alice = awl('a', command);
+    try {
+      await expect.poll(() => pings(lab, 'a', `${net}.1`), { timeout: 30_000, interval: 200 }).toBe(true);
+      expect(await pings(lab, 'b', `${net}.2`)).toBe(true);
+    } catch (error) {
+      throw new Error(`alice:\n${alice.output}\nbob:\n${bob.output}`, { cause: error });
+    } finally {
+      alice.stop();
+      bob.stop();
+    }
+    await Promise.all([alice.ended, bob.ended]);
+    const left = await lab.run('a', 'ip', ['-br', 'link']);
+    expect(left.stdout).not.toMatch(/tun|awl/);
   });
 
   test('an acceptor serves one invitation after another and stops cleanly on SIGTERM', async () => {
