@@ -22,8 +22,8 @@ export const CONNECTION_OPTIONS = [
     placeholder: 'NAME',
     help: 'name of the application; both sides must give the same (required)',
     details:
-      'Letters, digits and . _ @ + -, at most 64 of them. It is part of the mail subject and of the signed ' +
-      'message, so that an invitation for one application cannot be used for another.',
+      'Printable ASCII, at most 128 characters. It is part of the mail subject and of the signed message, so that an ' +
+      'invitation for one application cannot be used for another.',
   },
   {
     name: 'app-repo',

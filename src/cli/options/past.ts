@@ -2,6 +2,7 @@ import type { OptionSpec } from './spec.js';
 
 const UDP_ONLY = 'awl punches UDP only: leave it out on both sides';
 const NO_RELAY = 'awl connects directly or not at all, and has no relay: leave it out on both sides';
+const NO_DHT = 'awl cannot meet over the DHT yet; use e-mail or a shared folder';
 const IN_REPOSITORY =
   'put the file into the application repository as OWNER/PIN/cert.crt, private.key or ca.crt, and name that with --app-repo';
 
@@ -66,7 +67,7 @@ export const PAST_OPTIONS = [
     requires: ['bind-ip'],
   },
   {
-    ...past('dht-bootstrap', { help: 'OpenDHT node to begin with (plexus 3.1, 3.4)' }),
+    ...past('dht-bootstrap', { help: 'OpenDHT node to begin with (plexus 3.1, 3.4)', instead: NO_DHT }),
     plexus: true,
     type: 'server',
     defaultPort: 4222,
@@ -75,7 +76,7 @@ export const PAST_OPTIONS = [
     conflicts: ['email-smtps', 'file-dir'],
   },
   {
-    ...past('dht-port', { help: 'local UDP port of the OpenDHT node (plexus 3.1, 3.4)' }),
+    ...past('dht-port', { help: 'local UDP port of the OpenDHT node (plexus 3.1, 3.4)', instead: NO_DHT }),
     plexus: true,
     type: 'int',
     min: 0,
@@ -83,7 +84,7 @@ export const PAST_OPTIONS = [
     conflicts: ['email-smtps', 'file-dir'],
   },
   {
-    ...past('dht-network', { help: 'OpenDHT network id (plexus 3.1, 3.4)' }),
+    ...past('dht-network', { help: 'OpenDHT network id (plexus 3.1, 3.4)', instead: NO_DHT }),
     plexus: true,
     type: 'int',
     min: 0,
