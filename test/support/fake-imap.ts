@@ -162,7 +162,7 @@ export class FakeImap {
         return `* ${this.mails.length} EXISTS\r\n${ok}`;
       case 'IDLE':
         this.#idling.set(socket, tag);
-        return '+ idling\r\n';
+        return `+ idling\r\n* ${this.mails.length} EXISTS\r\n`;
       case 'DONE':
         this.#idling.delete(socket);
         return ok;
@@ -190,11 +190,16 @@ export class FakeImap {
     const byUid = command === 'UID FETCH';
     const set = line.split(' ')[byUid ? 3 : 2] ?? '';
     const highest = byUid ? (this.mails.at(-1)?.uid ?? 0) : this.mails.length;
+    const ranges = set.split(',').map((part) => {
+      const [from = 0, to = from] = part.split(':').map((x) => (x === '*' ? highest : Number(x)));
+      return [Math.min(from, to), Math.max(from, to)] as const;
+    });
+    const [lowest, last] = [
+      Math.min(...ranges.map(([low]) => low)),
+      Math.max(...ranges.map(([, high]) => high)),
+    ];
     const wanted = (n: number) =>
-      set.split(',').some((part) => {
-        const [from = 0, to = from] = part.split(':').map((x) => (x === '*' ? highest : Number(x)));
-        return n >= Math.min(from, to) && n <= Math.max(from, to);
-      });
+      n >= lowest && n <= last && ranges.some(([low, high]) => n >= low && n <= high);
     return this.mails.flatMap((mail, index) => {
       if (!wanted(byUid ? mail.uid : index + 1)) return [];
       const cut = mail.raw.indexOf('\r\n\r\n') + 4;
