@@ -125,11 +125,4 @@ describe('as a whole call', () => {
     const { out } = await callAwl(['--json', '--config=/nonexistent']);
     expect(JSON.parse(out)).toMatchObject({ event: 'failed', code: 'CONFIG_UNREADABLE' });
   });
-
-  test('a megabyte of garbage is refused quickly', () => {
-    const text = '\\#'.repeat(120_000);
-    const begun = performance.now();
-    expect(() => parseConfig(text, 'f')).toThrow(/is not name=value/);
-    expect(performance.now() - begun).toBeLessThan(1000);
-  });
 });

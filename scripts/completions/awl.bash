@@ -1,0 +1,41 @@
+# bash completion of awl
+# Made from the option table by scripts/make-docs.mjs; changes here are lost.
+_awl() {
+  local cur=${COMP_WORDS[COMP_CWORD]} name= words= command=${COMP_WORDS[1]}
+  COMPREPLY=()
+  # With = among the word breaks, "--name=val" arrives as three words.
+  if [[ $cur == = ]]; then
+    name=${COMP_WORDS[COMP_CWORD-1]} cur=
+  elif [[ ${COMP_WORDS[COMP_CWORD-1]} == = && COMP_CWORD -gt 1 ]]; then
+    name=${COMP_WORDS[COMP_CWORD-2]}
+  elif [[ $cur == --*=* ]]; then
+    name=${cur%%=*} cur=${cur#*=}
+  fi
+  case $name in
+    '') ;;
+    --app-repo|--file-dir|--email-password-file|--email-cert|--email-key|--email-ca|--exec-command|--exec-pwd|--exec-log|--state-dir|--log-file|--config|--out)
+      compopt -o filenames 2>/dev/null
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      return ;;
+    --rendezvous) words='email file' ;;
+    --cipher) words='aes256 des3' ;;
+    --log-level) words='fatal error warning info debug trace' ;;
+    *) return ;;
+  esac
+  if [[ -n $name ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+    return
+  fi
+  case $command in
+    id) words='init export trust list --app-repo= --json --log-level= --log-file= --config= --help --version --bits= --out= --as= --replace --long' ;;
+    doctor) words='--stun-server= --stun-client= --json --log-level= --log-file= --config= --help --version' ;;
+    stun-server) words='--log-level= --log-file= --config= --help --version --listen= --port= --alt-port=' ;;
+    completion) words='bash zsh fish --log-level= --log-file= --config= --help --version' ;;
+    *)
+      words='--accept --app-id= --app-repo= --host-info= --peer-info= --stun-server= --stun-client= --punch-hops= --response-timeout= --handshake-timeout= --once --accept-timeout= --rendezvous= --file-dir= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --exec-command= --exec-args= --exec-env= --exec-pwd= --exec-log= --exec-detach --allow-plaintext --allow-private --allow-loopback --cipher= --state-dir= --json --log-level= --log-file= --config= --help --version'
+      (( COMP_CWORD == 1 )) && words="id doctor stun-server completion help $words" ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+  [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace 2>/dev/null
+}
+complete -F _awl awl
