@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { STUN_PORT, STUN_RESOLVE_MS } from '../constants.js';
 import { AwlError, errorText } from '../errors.js';
@@ -6,11 +5,10 @@ import { type Endpoint, familyOf, sameEndpoint } from '../util/endpoint.js';
 import { formatHostPort, type HostPort } from '../util/host-port.js';
 import { addressToBytes, bytesToAddress } from '../util/ip-bytes.js';
 import { deadline } from '../util/sleep.js';
+import { lookupName } from './name-lookup.js';
 
-/** Looks a name up in one family; the system's resolver by default. */
-export type Lookup = (host: string, family: 4 | 6) => Promise<string>;
-
-const systemLookup: Lookup = async (host, family) => (await lookup(host, { family })).address;
+/** Finds an address of a name in one family; may be told to stop, need not obey. */
+export type Lookup = (host: string, family: 4 | 6, signal: AbortSignal) => Promise<string>;
 
 export interface ResolveOptions {
   readonly signal?: AbortSignal;
@@ -45,13 +43,16 @@ export async function resolveServer(
   );
   let onAbort = () => {};
   try {
-    // A lookup in the system's resolver cannot be taken back; it is only no longer waited for.
+    // Not every lookup can be taken back; then it is only no longer waited for.
     const aborted = new Promise<never>((_, reject) => {
       onAbort = () => reject(limit.signal.reason);
       limit.signal.addEventListener('abort', onAbort, { once: true });
       if (limit.signal.aborted) onAbort();
     });
-    const address = await Promise.race([(options.lookup ?? systemLookup)(server.host, family), aborted]);
+    const address = await Promise.race([
+      (options.lookup ?? lookupName)(server.host, family, limit.signal),
+      aborted,
+    ]);
     return { address, port };
   } catch (cause) {
     options.signal?.throwIfAborted();
