@@ -20,6 +20,7 @@ _awl() {
     --rendezvous) words='email file' ;;
     --cipher) words='aes256 des3' ;;
     --log-level) words='fatal error warning info debug trace' ;;
+    --bits) words='2048 3072 4096' ;;
     *) return ;;
   esac
   if [[ -n $name ]]; then

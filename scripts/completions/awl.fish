@@ -57,7 +57,7 @@ complete -c awl -n '__fish_seen_subcommand_from id' -l log-file -r -F -d 'file t
 complete -c awl -n '__fish_seen_subcommand_from id' -l config -r -F -d 'file of options, see awl.ini(5); the command line wins over it'
 complete -c awl -n '__fish_seen_subcommand_from id' -l help -d 'print help and end'
 complete -c awl -n '__fish_seen_subcommand_from id' -l version -d 'print the version and end'
-complete -c awl -n '__fish_seen_subcommand_from id' -l bits -x -d 'init: size of the RSA key'
+complete -c awl -n '__fish_seen_subcommand_from id' -l bits -x -a '2048 3072 4096' -d 'init: size of the RSA key'
 complete -c awl -n '__fish_seen_subcommand_from id' -l out -r -F -d 'init, export: new file for what the peer must get'
 complete -c awl -n '__fish_seen_subcommand_from id' -l as -x -d 'trust: the name that a bare certificate gets here'
 complete -c awl -n '__fish_seen_subcommand_from id' -l replace -d 'trust: take the place of another certificate of that name'

@@ -61,10 +61,11 @@ export const GENERAL_OPTIONS = [
   },
   {
     name: 'bits',
-    type: 'int',
+    type: 'choice',
     group: 'command',
     commands: ['id'],
     placeholder: 'N',
+    choices: IDENTITY_RSA_BITS.map(String),
     commandLineOnly: true,
     defaultText: String(IDENTITY_RSA_BITS[0]),
     help: 'init: size of the RSA key',

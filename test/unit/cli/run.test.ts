@@ -108,6 +108,14 @@ describe('commands', () => {
     expect(err).toContain('awl id has no "nonsense"');
   });
 
+  test('awl id without --bits or --out gets neither: each form refuses what it does not know', async () => {
+    const { status, out } = await callAwl(['id', 'list', '--app-repo=/nonexistent']);
+    expect(status).toBe(0);
+    expect(out).toContain('no identity');
+    expect((await callAwl(['id', 'list', '--replace'])).status).toBe(64);
+    expect((await callAwl(['id', 'init', 'a/b', '--bits=512'])).err).toContain('--bits cannot be "512"');
+  });
+
   test('awl doctor without a server is a usage error', async () => {
     expect((await callAwl(['doctor'])).status).toBe(64);
   });

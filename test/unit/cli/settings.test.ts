@@ -2,7 +2,9 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { optionNamed } from '../../../src/cli/options.js';
 import { createLogger } from '../../../src/log.js';
+import { RENDEZVOUS_NAMES } from '../../../src/rendezvous/registry.js';
 import { settingsOf } from '../../support/cli.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'awl-settings-'));
@@ -110,6 +112,10 @@ describe('what a session must have', () => {
   test('an empty --exec-args means no arguments', async () => {
     expect((await settingsOf([...BASE, '--file-dir=d', '--exec-args='])).settings.exec?.args).toBe('');
   });
+});
+
+test('every rendezvous of the registry can be typed', () => {
+  expect(optionNamed('rendezvous').choices).toEqual(RENDEZVOUS_NAMES);
 });
 
 describe('the mail password', () => {
