@@ -28,6 +28,7 @@ export class Mailbox {
   readonly #stepMs: number;
   #uidNext: number | undefined;
   #news = false;
+  #removing = 0;
   #idleWorks: boolean;
   #wake: (() => void) | undefined;
   #fault: unknown;
@@ -112,6 +113,7 @@ export class Mailbox {
 
   /** Deletes one mail. Without UIDPLUS it is only marked: a plain EXPUNGE would take other people's with it. */
   async remove(uid: number): Promise<boolean> {
+    this.#removing += 1;
     try {
       return await this.#step('STORE', () =>
         this.#client.capabilities.has('UIDPLUS')
@@ -119,6 +121,7 @@ export class Mailbox {
           : this.#client.messageFlagsAdd(String(uid), ['\\Deleted'], { uid: true, silent: true }),
       );
     } finally {
+      this.#removing -= 1;
       // Any command ends IDLE; whoever waits goes on waiting.
       if (this.#wake) this.#idle(this.#wake);
     }
@@ -154,7 +157,8 @@ export class Mailbox {
   }
 
   #idle(wake: () => void): void {
-    if (!this.#idleWorks || !this.usable) return;
+    // An IDLE between the commands of a deletion would hold up the later ones until it ends.
+    if (!this.#idleWorks || !this.usable || this.#removing > 0) return;
     this.#client.idle().then(
       (result) => {
         // A server that announces IDLE and then refuses it is polled from now on.
