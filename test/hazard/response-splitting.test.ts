@@ -192,3 +192,20 @@ test('a server that announces IDLE and refuses it is polled', async () => {
   await letters.stop();
   await polling.close();
 });
+
+test('acks that cross with IDLE in every way never get stuck behind it', async () => {
+  const { server, backend } = await start();
+  await backend.prepare(AbortSignal.timeout(5000));
+  const letters = new Listening(backend, FILTER);
+  for (let i = 0; i < 30; i++) {
+    server.deliver(letterMail({ text: `number${i}` }));
+    await letters.take(i + 1);
+    // Sometimes while the reader is still at work, sometimes when it is about to idle, sometimes when it does.
+    if (i % 3 > 0) await new Promise((resolve) => setTimeout(resolve, (i % 3) * 2));
+    const acked = letters.got[i]?.ack();
+    if (i % 2 === 0) await acked;
+  }
+  await expect.poll(() => server.mails.length, { timeout: 3000 }).toBe(0);
+  expect(server.connections).toBe(1);
+  await letters.stop();
+});

@@ -5,6 +5,8 @@ import type { EmailSettings } from './settings.js';
 /** What mail libraries hang on their errors; every field may be missing or of another type. */
 interface MailFault {
   readonly code?: unknown;
+  /** nodemailer: the code of the socket error that it wrapped. */
+  readonly originalCode?: unknown;
   readonly authenticationFailed?: unknown;
   readonly serverResponseCode?: unknown;
   readonly responseCode?: unknown;
@@ -57,7 +59,7 @@ export function mailError(
 ): AwlError {
   if (error instanceof AwlError) return error;
   const fault: MailFault = typeof error === 'object' && error !== null ? error : {};
-  const code = typeof fault.code === 'string' ? fault.code : '';
+  const code = [fault.originalCode, fault.code].find((text) => typeof text === 'string') ?? '';
   const status = typeof fault.responseCode === 'number' ? fault.responseCode : 0;
   const answer = [fault.responseText, fault.response, fault.reason].find((text) => typeof text === 'string');
   const what = scrub(`${errorText(error)}${typeof answer === 'string' ? `: ${answer}` : ''}`, settings);

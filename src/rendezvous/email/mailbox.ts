@@ -28,8 +28,8 @@ export class Mailbox {
   readonly #stepMs: number;
   #uidNext: number | undefined;
   #news = false;
-  #removing = 0;
   #idleWorks: boolean;
+  #running = 0;
   #wake: (() => void) | undefined;
   #fault: unknown;
 
@@ -113,18 +113,11 @@ export class Mailbox {
 
   /** Deletes one mail. Without UIDPLUS it is only marked: a plain EXPUNGE would take other people's with it. */
   async remove(uid: number): Promise<boolean> {
-    this.#removing += 1;
-    try {
-      return await this.#step('STORE', () =>
-        this.#client.capabilities.has('UIDPLUS')
-          ? this.#client.messageDelete(String(uid), { uid: true })
-          : this.#client.messageFlagsAdd(String(uid), ['\\Deleted'], { uid: true, silent: true }),
-      );
-    } finally {
-      this.#removing -= 1;
-      // Any command ends IDLE; whoever waits goes on waiting.
-      if (this.#wake) this.#idle(this.#wake);
-    }
+    return this.#step('STORE', () =>
+      this.#client.capabilities.has('UIDPLUS')
+        ? this.#client.messageDelete(String(uid), { uid: true })
+        : this.#client.messageFlagsAdd(String(uid), ['\\Deleted'], { uid: true, silent: true }),
+    );
   }
 
   /**
@@ -144,7 +137,7 @@ export class Mailbox {
       this.#wake = resolve;
       o.signal.addEventListener('abort', wake, { once: true });
       timer = setTimeout(wake, this.#idleWorks ? o.idleMs : o.pollMs);
-      this.#idle(wake);
+      this.#idle();
     }).finally(() => {
       this.#wake = undefined;
       clearTimeout(timer);
@@ -156,9 +149,10 @@ export class Mailbox {
     this.#client.close();
   }
 
-  #idle(wake: () => void): void {
-    // An IDLE between the commands of a deletion would hold up the later ones until it ends.
-    if (!this.#idleWorks || !this.usable || this.#removing > 0) return;
+  /** Enters IDLE if somebody waits and no command runs: one that is queued behind IDLE would never be sent. */
+  #idle(): void {
+    const wake = this.#wake;
+    if (!wake || this.#running > 0 || !this.#idleWorks || !this.usable) return;
     this.#client.idle().then(
       (result) => {
         // A server that announces IDLE and then refuses it is polled from now on.
@@ -233,6 +227,7 @@ export class Mailbox {
       timer = setTimeout(expire, this.#stepMs);
     };
     alive();
+    this.#running++;
     try {
       if (!this.usable) throw new Error('the connection was closed');
       const running = run(alive);
@@ -243,6 +238,9 @@ export class Mailbox {
       throw mailError(this.#fault ?? error, `IMAP ${command}`, this.#settings.imaps, this.#settings);
     } finally {
       clearTimeout(timer);
+      this.#running--;
+      // Any command ends IDLE; whoever waits goes on waiting.
+      this.#idle();
     }
   }
 }
