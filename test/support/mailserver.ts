@@ -105,7 +105,7 @@ export class MailServer {
 
   async close(): Promise<void> {
     await this.stop();
-    if (!process.env["KEEPMAIL"]) await rm(this.#dir, { recursive: true, force: true });
+    await rm(this.#dir, { recursive: true, force: true });
   }
 }
 
