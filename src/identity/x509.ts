@@ -133,6 +133,11 @@ export function canReceive(cert: Certificate): boolean {
   return cert.x509.publicKey.asymmetricKeyType === 'rsa';
 }
 
+/** DER SubjectPublicKeyInfo: what a fingerprint is the SHA-256 of, and what DHTs know an identity by. */
+export function publicKeyInfo(cert: Certificate): Buffer {
+  return cert.x509.publicKey.export({ type: 'spki', format: 'der' });
+}
+
 /** The fingerprint in sixteen groups of four, for people to compare aloud. */
 export function formatFingerprint(fingerprint: string): string {
   return fingerprint.replace(/(.{4})(?=.)/g, '$1 ');

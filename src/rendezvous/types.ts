@@ -4,8 +4,14 @@ import type { Logger } from '../log.js';
 /** The two messages of one exchange (DESIGN: invitation and answer); plexus' subjects. */
 export type LetterKind = 'invite' | 'accept';
 
-/** What the sealed bytes are: an S/MIME entity, or bare reference text (only where plaintext was typed). */
+/**
+ * What the sealed bytes are: an S/MIME entity, or bare reference text (only where
+ * plaintext was typed).
+ */
 export type LetterForm = 'smime' | 'plain';
+
+/** How messages of a backend are sealed (one row in sealings.ts each). */
+export type SealingName = 'smime';
 
 /** One opaque message to carry. Backends neither read nor change `bytes`. */
 export interface Letter {
@@ -15,13 +21,21 @@ export interface Letter {
   readonly to: IdentityName;
   readonly form: LetterForm;
   readonly bytes: Uint8Array;
+  /** DER SubjectPublicKeyInfo of the recipient: where a DHT keeps its letters. */
+  readonly toKey?: Uint8Array;
+  /** The same of the sender, where the recipient's answer will be looked for. */
+  readonly fromKey?: Uint8Array;
+  /** Answers only: `id` of the envelope that is answered. */
+  readonly answers?: string;
 }
 
 /**
  * One message as it arrived. `from` and `to` are *hints*: names that passed the charset rules, nothing more.
  * Who wrote it is settled by the seal, outside.
  */
-export interface Envelope extends Letter {
+export interface Envelope extends Omit<Letter, 'from'> {
+  /** Absent where the backend carries keys instead of names; then `fromKey` is there. */
+  readonly from?: IdentityName;
   /** Backend's own id, for logs. */
   readonly id: string;
   readonly receivedAt: Date;
@@ -37,6 +51,9 @@ export interface LetterFilter {
   readonly to: PartialName;
   /** Sender. */
   readonly from: PartialName;
+  /** DER SubjectPublicKeyInfo of the recipient and, where one peer is named, of the sender. */
+  readonly toKey?: Uint8Array;
+  readonly fromKey?: Uint8Array;
 }
 
 /** What a backend may use: nothing of the session, no keys. */
@@ -51,7 +68,7 @@ export interface RendezvousContext {
  */
 export interface Rendezvous {
   readonly name: string;
-  readonly sealing: 'smime';
+  readonly sealing: SealingName;
   /**
    * Connects and fixes the point in time from which messages count, so that an answer cannot be missed that
    * arrives before `listen` is called. Listening from a prepared rendezvous also delivers what arrived since.

@@ -8,6 +8,7 @@ import { UdpSocket } from '../util/udp.js';
 import { type NatReport, UNMEASURED } from '../wire/nat-report.js';
 import { newSessionId, type SessionContext } from './context.js';
 import { newContribution, sealLetter, sealOptions, shareKeys } from './exchange.js';
+import type { Delivery } from './links.js';
 import type { HostParty, PeerParty } from './parties.js';
 import type { Passage } from './passage.js';
 import { openPassage } from './punching.js';
@@ -17,8 +18,9 @@ export interface AnsweringParts {
   readonly context: SessionContext;
   readonly host: HostParty;
   readonly peer: PeerParty;
-  /** The verified invitation. */
+  /** The verified invitation, the envelope it came in, and the rendezvous that brought it. */
   readonly invitation: Opened;
+  readonly delivery: Delivery;
   /** Own NAT, as far as known. */
   readonly nat: NatReport;
   readonly signal: AbortSignal;
@@ -64,7 +66,8 @@ async function answerOn(
   log: SessionContext['log'],
 ): Promise<Passage> {
   const { context, host, peer, invitation, nat } = parts;
-  const { settings, rendezvous, emit } = context;
+  const { link, envelope } = parts.delivery;
+  const { settings, emit } = context;
   const begun = performance.now();
   const failed = new AbortController();
   const signal = AbortSignal.any([parts.signal, failed.signal]);
@@ -78,7 +81,8 @@ async function answerOn(
     ms: Math.round(performance.now() - begun),
   });
   const own = newContribution();
-  const letter = sealLetter({
+  const { letter, digest } = sealLetter({
+    link,
     kind: 'accept',
     app: settings.app,
     host,
@@ -87,11 +91,11 @@ async function answerOn(
     own,
     nat,
     extended: invitation.extension !== undefined,
-    answers: invitation.digest,
+    answers: { digest: invitation.digest, envelope: envelope.id },
     now: context.now(),
     ...sealOptions(settings),
   });
-  const keys = shareKeys(own, invitation, { invite: invitation.digest, accept: letter.digest });
+  const keys = shareKeys(own, invitation, { invite: invitation.digest, accept: digest });
   // The opening packet leaves while the answer is under way: the hole must be there when the inviter knocks.
   const pushing = pushAnswer();
   pushing.catch((error) => failed.abort(error));
@@ -118,14 +122,11 @@ async function answerOn(
   async function pushAnswer(): Promise<void> {
     const limit = deadline(
       RESPONSE_TIMEOUT_MS,
-      () => new AwlError('RENDEZVOUS_UNREACHABLE', `${rendezvous.name} did not take the answer in time`),
+      () => new AwlError('RENDEZVOUS_UNREACHABLE', `${link.name} did not take the answer in time`),
       signal,
     );
     try {
-      await rendezvous.push(
-        { app: settings.app, kind: 'accept', from: host.name, to: peer.name, ...letter },
-        limit.signal,
-      );
+      await link.push(letter, limit.signal);
       emit({
         event: 'answered',
         session,

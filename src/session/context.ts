@@ -17,7 +17,8 @@ export interface SessionContext {
   readonly log: Logger;
   readonly emit: EventSink;
   readonly repository: AppRepository;
-  readonly rendezvous: Rendezvous;
+  /** One or more, side by side. */
+  readonly links: readonly Rendezvous[];
   readonly seen: ReplayGuard;
   readonly stateDir: string;
   readonly now: () => Date;
@@ -31,18 +32,20 @@ export async function openContext(settings: SessionSettings): Promise<SessionCon
   const stateDir = ensureStateDirectory(stateDirectory(settings.stateDir));
   const seen = await ReplayGuard.open(join(stateDir, 'seen.jsonl'), now());
   try {
-    const rendezvous = await openRendezvous(settings.rendezvous, { log, now });
+    if (seen.problem) log.warning(`${seen.problem}; replays are only noticed while this process runs`);
+    const chosen = [settings.rendezvous].flat();
+    const links = await Promise.all(chosen.map((one) => openRendezvous(one, { log, now })));
     return {
       settings,
       log,
       emit: settings.onEvent ?? (() => {}),
       repository: new AppRepository(settings.repo),
-      rendezvous,
+      links,
       seen,
       stateDir,
       now,
       async close() {
-        await rendezvous.close();
+        await Promise.all(links.map((link) => link.close()));
         await seen.close();
       },
     };

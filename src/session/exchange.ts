@@ -7,9 +7,10 @@ import {
   randomBytes,
 } from 'node:crypto';
 import { AwlError } from '../errors.js';
-import type { Opened, Sealed } from '../rendezvous/sealing.js';
-import { seal } from '../rendezvous/sealing.js';
-import type { LetterKind } from '../rendezvous/types.js';
+import { publicKeyInfo } from '../identity/x509.js';
+import type { Opened } from '../rendezvous/sealing.js';
+import { sealingOf } from '../rendezvous/sealings.js';
+import type { Envelope, Letter, LetterKind, Rendezvous } from '../rendezvous/types.js';
 import type { Endpoint } from '../util/endpoint.js';
 import { deriveConfirmKey } from '../wire/confirm.js';
 import type { Extension } from '../wire/extension.js';
@@ -37,6 +38,7 @@ export function newContribution(): Contribution {
 }
 
 export interface LetterParts {
+  readonly link: Rendezvous;
   readonly kind: LetterKind;
   readonly app: string;
   readonly host: HostParty;
@@ -46,8 +48,8 @@ export interface LetterParts {
   readonly nat: NatReport;
   /** Whether to add the extension: always in invitations, in answers only if the invitation had one. */
   readonly extended: boolean;
-  /** Digest of the invitation that this answers. */
-  readonly answers?: string;
+  /** The invitation that this answers: its digest, and the envelope's id. */
+  readonly answers?: { readonly digest: string; readonly envelope: string };
   readonly now: Date;
   readonly cipher?: 'aes256' | 'des3';
   readonly plaintext?: boolean;
@@ -61,17 +63,23 @@ export function sealOptions(settings: SessionSettings) {
   };
 }
 
+/** A letter ready to be carried, and the digest that identifies its signed content on both sides. */
+export interface SealedLetter {
+  readonly letter: Letter;
+  readonly digest: string;
+}
+
 /** Seals one side's endpoint and puzzle, with the extension that binds it to recipient, app and time. */
-export function sealLetter(parts: LetterParts): Sealed {
+export function sealLetter(parts: LetterParts): SealedLetter {
   const { kind, app, host, peer, own, now } = parts;
   const extension: Partial<Extension> = {
-    ...(parts.answers !== undefined && { re: parts.answers }),
+    ...(parts.answers !== undefined && { re: parts.answers.digest }),
     dh: own.dh.publicKey,
     cand: [{ type: 'srflx', endpoint: parts.outer }],
     nat: parts.nat,
     caps: [CAP_CONFIRM],
   };
-  return seal({
+  const sealed = sealingOf(parts.link.sealing).seal({
     kind,
     app,
     host,
@@ -81,6 +89,40 @@ export function sealLetter(parts: LetterParts): Sealed {
     ...(parts.cipher && { cipher: parts.cipher }),
     ...(parts.plaintext && { plaintext: true }),
     now,
+  });
+  const { digest, ...content } = sealed;
+  return {
+    digest,
+    letter: {
+      app,
+      kind,
+      from: host.name,
+      to: peer.name,
+      ...content,
+      ...(peer.cert && { toKey: publicKeyInfo(peer.cert) }),
+      ...(host.cert && { fromKey: publicKeyInfo(host.cert) }),
+      ...(parts.answers && { answers: parts.answers.envelope }),
+    },
+  };
+}
+
+/** Opens a letter with the sealing of the link that brought it; nothing of it counts before. */
+export function openLetter(
+  link: Rendezvous,
+  envelope: Envelope,
+  parts: {
+    readonly settings: SessionSettings;
+    readonly kind: LetterKind;
+    readonly host: HostParty;
+    readonly peer: PeerParty;
+    readonly now: Date;
+  },
+): Opened {
+  const { settings, ...rest } = parts;
+  return sealingOf(link.sealing).open(envelope, {
+    app: settings.app,
+    ...rest,
+    ...(settings.allowPlaintext && { allowPlaintext: true }),
   });
 }
 

@@ -1,7 +1,10 @@
 import { PROBE_GRACE_MS, RESPONSE_TIMEOUT_MS } from '../constants.js';
 import { AwlError, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
-import { type Opened, open } from '../rendezvous/sealing.js';
+import { publicKeyInfo } from '../identity/x509.js';
+import type { Logger } from '../log.js';
+import type { Opened } from '../rendezvous/sealing.js';
+import type { LetterFilter, Rendezvous } from '../rendezvous/types.js';
 import { keepMapping } from '../stun/keepalive.js';
 import { type Probe, probe } from '../stun/probe.js';
 import { resolveServers } from '../stun/resolve.js';
@@ -10,7 +13,15 @@ import { deadline, sleep } from '../util/sleep.js';
 import { UdpSocket } from '../util/udp.js';
 import { UNMEASURED } from '../wire/nat-report.js';
 import { newSessionId, openContext, requireName, type SessionContext } from './context.js';
-import { newContribution, sealLetter, sealOptions, shareKeys } from './exchange.js';
+import {
+  newContribution,
+  openLetter,
+  type SealedLetter,
+  sealLetter,
+  sealOptions,
+  shareKeys,
+} from './exchange.js';
+import { listenOnAll, onAnyLink } from './links.js';
 import { type HostParty, loadHost, loadPeer, type PeerParty } from './parties.js';
 import type { Passage } from './passage.js';
 import { openPassage } from './punching.js';
@@ -65,7 +76,7 @@ interface Parts {
 
 async function exchangeAndPunch(parts: Parts): Promise<Passage> {
   const { context, host, peer, socket, begun, signal } = parts;
-  const { settings, rendezvous, emit } = context;
+  const { settings, emit } = context;
   const session = newSessionId();
   const log = context.log.child(session);
 
@@ -82,35 +93,41 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
     await Promise.race([measuring.report, sleep(PROBE_GRACE_MS)]);
     return outer;
   });
-  const [outer] = await Promise.all([located, rendezvous.prepare(signal)]);
+  const connecting = onAnyLink(context.links, log, (link) => link.prepare(signal));
+  const [outer, links] = await Promise.all([located, connecting]);
   void measuring.report.then((report) => emit({ event: 'nat', report }));
 
   const own = newContribution();
-  const letter = sealLetter({
-    kind: 'invite',
-    app: settings.app,
-    host,
-    peer,
-    outer,
-    own,
-    nat: measuring.current(),
-    extended: true,
-    now: context.now(),
-    ...sealOptions(settings),
-  });
-  const stopKeeping = keepOpen(parts, servers, outer, log);
+  const letters = new Map(
+    links.map((link) => [
+      link,
+      sealLetter({
+        link,
+        kind: 'invite',
+        app: settings.app,
+        host,
+        peer,
+        outer,
+        own,
+        nat: measuring.current(),
+        extended: true,
+        now: context.now(),
+        ...sealOptions(settings),
+      }),
+    ]),
+  );
+  const { server } = await measuring.first;
+  const stopKeeping = keepOpen(parts, server, outer, log);
   try {
-    await rendezvous.push(
-      { app: settings.app, kind: 'invite', from: host.name, to: peer.name, ...letter },
-      signal,
-    );
+    const carried = await onAnyLink(links, log, (link) => pushOn(link, letters, signal));
     emit({ event: 'invited', session, peer: formatName(peer.name) });
+    const names = carried.map(({ name }) => name).join(' and ');
     log.info(
-      `invitation sent to ${formatName(peer.name)} over ${rendezvous.name}, own endpoint ${formatEndpoint(outer)}`,
+      `invitation sent to ${formatName(peer.name)} over ${names}, own endpoint ${formatEndpoint(outer)}`,
     );
 
-    const answer = await awaitAnswer(parts, letter.digest, session);
-    const keys = shareKeys(own, answer, { invite: letter.digest, accept: answer.digest });
+    const { opened: answer, invite } = await awaitAnswer(parts, carried, letters, session);
+    const keys = shareKeys(own, answer, { invite, accept: answer.digest });
     return await openPassage({
       context,
       session,
@@ -136,26 +153,39 @@ function settled(measuring: Probe) {
   return Promise.race([measuring.report, Promise.resolve(measuring.current())]);
 }
 
+async function pushOn(
+  link: Rendezvous,
+  letters: ReadonlyMap<Rendezvous, SealedLetter>,
+  signal: AbortSignal,
+): Promise<void> {
+  const sealed = letters.get(link);
+  if (sealed) await link.push(sealed.letter, signal);
+}
+
 /** Refreshes the mapping while mail is under way: NATs forget idle UDP after 30 s. */
-function keepOpen(parts: Parts, servers: readonly Endpoint[], outer: Endpoint, log: SessionContext['log']) {
+function keepOpen(parts: Parts, server: Endpoint, known: Endpoint, log: Logger) {
   const controller = new AbortController();
-  const server = servers[0];
-  if (server) {
-    keepMapping(parts.socket, server, {
-      signal: AbortSignal.any([parts.signal, controller.signal]),
-      onChange: (endpoint) =>
-        log.warning(
-          `the NAT moved our endpoint from ${formatEndpoint(outer)} to ${formatEndpoint(endpoint)} while the answer was under way`,
-        ),
-    });
-  }
+  void keepMapping(parts.socket, server, {
+    known,
+    signal: AbortSignal.any([parts.signal, controller.signal]),
+    log,
+    onChange: (endpoint) =>
+      log.warning(
+        `the NAT moved our endpoint from ${formatEndpoint(known)} to ${formatEndpoint(endpoint)} while the answer was under way`,
+      ),
+  });
   return () => controller.abort();
 }
 
-/** The first answer that the pinned peer signed for this very invitation. */
-async function awaitAnswer(parts: Parts, inviteDigest: string, session: string): Promise<Opened> {
+/** The first answer, over whichever link, that the pinned peer signed for this very invitation. */
+async function awaitAnswer(
+  parts: Parts,
+  links: readonly Rendezvous[],
+  letters: ReadonlyMap<Rendezvous, SealedLetter>,
+  session: string,
+): Promise<{ readonly opened: Opened; readonly invite: string }> {
   const { context, host, peer, begun } = parts;
-  const { settings, rendezvous, seen, log } = context;
+  const { settings, seen, log } = context;
   const ms = settings.responseTimeoutMs ?? RESPONSE_TIMEOUT_MS;
   const limit = deadline(
     ms,
@@ -165,19 +195,26 @@ async function awaitAnswer(parts: Parts, inviteDigest: string, session: string):
       }),
     parts.signal,
   );
+  const filter: LetterFilter = {
+    app: settings.app,
+    kind: 'accept',
+    to: host.name,
+    from: peer.name,
+    ...(host.cert && { toKey: publicKeyInfo(host.cert) }),
+    ...(peer.cert && { fromKey: publicKeyInfo(peer.cert) }),
+  };
   try {
-    const filter = { app: settings.app, kind: 'accept', to: host.name, from: peer.name } as const;
-    for await (const envelope of rendezvous.listen(filter, limit.signal)) {
+    for await (const { link, envelope } of listenOnAll(links, filter, limit.signal)) {
       try {
-        const opened = open(envelope, {
-          app: settings.app,
+        const invite = letters.get(link)?.digest ?? '';
+        const opened = openLetter(link, envelope, {
+          settings,
           kind: 'accept',
           host,
           peer,
           now: context.now(),
-          ...(settings.allowPlaintext && { allowPlaintext: true }),
         });
-        if (opened.extension && opened.extension.re !== inviteDigest) {
+        if (opened.extension && opened.extension.re !== invite) {
           throw new AwlError('MESSAGE_MISDIRECTED', 'the answer belongs to another invitation');
         }
         if (!(await seen.admit(opened.digest, context.now()))) {
@@ -187,14 +224,15 @@ async function awaitAnswer(parts: Parts, inviteDigest: string, session: string):
         void envelope.ack();
         const took = Math.round(performance.now() - begun);
         context.emit({ event: 'answered', session, peer: formatName(peer.name), ms: took });
-        return opened;
+        return { opened, invite };
       } catch (error) {
         if (!isAwlError(error)) throw error;
         log.debug(`answer ${envelope.id} ignored: ${error.code}: ${error.message}`);
       }
     }
     limit.signal.throwIfAborted();
-    throw new AwlError('RENDEZVOUS_UNREACHABLE', `${rendezvous.name} ended while waiting for the answer`);
+    const names = links.map(({ name }) => name).join(' and ');
+    throw new AwlError('RENDEZVOUS_UNREACHABLE', `${names} ended while waiting for the answer`);
   } finally {
     limit.dispose();
   }

@@ -20,7 +20,8 @@ export interface SessionSettings {
   readonly stun: readonly HostPort[];
   /** Local address and port for STUN, punching and the payload; port 0 = a fresh one each session. */
   readonly bind: Endpoint;
-  readonly rendezvous: RendezvousSettings;
+  /** Several are used side by side: an acceptor listens on all, an initiator takes the first answer. */
+  readonly rendezvous: RendezvousSettings | readonly RendezvousSettings[];
   /** IP TTL of the opening packet. */
   readonly hops?: number;
   readonly responseTimeoutMs?: number;

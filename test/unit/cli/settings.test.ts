@@ -23,8 +23,9 @@ const MAIL = [...BASE, '--email-smtps=s', '--email-imaps=i', '--email-login=l'];
 /** The settings of the mail account that a call comes to. */
 async function account(argv: string[], env: Record<string, string> = {}) {
   const { settings, warnings } = await settingsOf(argv, { env });
-  if (settings.rendezvous.name !== 'email') throw new Error('not by mail');
-  return { ...settings.rendezvous.email, warnings };
+  const [rendezvous] = [settings.rendezvous].flat();
+  if (rendezvous?.name !== 'email') throw new Error('not by mail');
+  return { ...rendezvous.email, warnings };
 }
 
 describe('what a session must have', () => {
