@@ -108,6 +108,9 @@ export const SWAP_EARLY_MS = 300;
 export const PUNCH_MAX_PATHS = 16;
 /** Allowance to an address nobody announced, beyond AMPLIFICATION_FACTOR times what it sent: eight confirm frames. */
 export const STRAY_MAX_BYTES = 256;
+/** Answers to endpoints neither announced nor authenticated: at once, and per second after that. */
+export const STRAY_ANSWER_BURST = 32;
+export const STRAY_ANSWERS_PER_S = 20;
 /** Answers to one path keep this distance, whatever the flood. */
 export const ANSWER_MIN_GAP_MS = 40;
 /** The acceptor's unasked repeats of its flag 1: two lost datagrams cost less than plexus' slot. */
@@ -115,7 +118,7 @@ export const ANSWER_REPEATS_MS: readonly number[] = [250, 500, 1000];
 /** A plexus inviter repeats each slot until it is answered: 2.5 slots of silence say that it was (spec f). */
 export const LEGACY_SILENCE_MS = 2.5 * PLEXUS_SLOT_MS;
 /** Who was still asking this long after the first answer did not hear it: later silence then proves nothing. */
-export const SILENCE_TRUST_MS = 8_000;
+export const SILENCE_TRUST_MS = 3 * PLEXUS_SLOT_MS;
 /** Gaps between confirm frames to one path; the last one repeats. */
 export const CONFIRM_GAPS_MS: readonly number[] = [60, 100, 150, 200];
 /** Confirm frames at full pace on one path, and those a single valid legacy frame (1 forgery in 256) can draw. */
@@ -125,9 +128,11 @@ export const CONFIRM_SILENCE_MS = 2_000;
 /** As SILENCE_TRUST_MS: a peer still asking this long after our first acknowledgement goes on at plexus' slot. */
 export const CONFIRM_TRUST_MS = 1_500;
 /** Extra copies of the last frame after success, for a peer whose copy was lost. */
-export const LINGER_SENDS_MS: readonly number[] = [20, 40, 60];
-/** The socket is handed on once the peer stopped asking for this long, and at the latest after LINGER_MAX_MS. */
+export const LINGER_SENDS_MS: readonly number[] = [20, 40, 60, 90];
+/** The socket is handed on after this long; if the peer asked again meanwhile, so long after its last question. */
 export const LINGER_MS = 100;
+/** More than the 200 ms between a peer's confirm frames; LINGER_MAX_MS ends it in any case. */
+export const LINGER_ASKED_MS = 250;
 export const LINGER_MAX_MS = 1_000;
 
 // --- accept loop (RELIABILITY section 4)

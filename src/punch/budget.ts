@@ -3,8 +3,25 @@ import {
   HANDSHAKE_FRAME_BYTES,
   SILENT_MAX_BYTES,
   SILENT_MAX_DATAGRAMS,
+  STRAY_ANSWER_BURST,
+  STRAY_ANSWERS_PER_S,
   STRAY_MAX_BYTES,
 } from '../constants.js';
+
+/** Tokens that come back with time; starts full. */
+class Bucket {
+  #tokens = STRAY_ANSWER_BURST;
+  #at = Number.NEGATIVE_INFINITY;
+
+  take(now: number): boolean {
+    const back = ((now - this.#at) / 1000) * STRAY_ANSWERS_PER_S;
+    this.#tokens = Math.min(STRAY_ANSWER_BURST, this.#tokens + back);
+    this.#at = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+}
 
 interface Ledger {
   openers: number;
@@ -25,6 +42,8 @@ const OPENER_BYTES = SILENT_MAX_DATAGRAMS * HANDSHAKE_FRAME_BYTES;
 export class Budget {
   readonly #announced: string;
   readonly #ledgers = new Map<string, Ledger>();
+  readonly #near = new Bucket();
+  readonly #far = new Bucket();
 
   constructor(announcedAddress: string) {
     this.#announced = announcedAddress;
@@ -48,8 +67,14 @@ export class Budget {
     return true;
   }
 
-  /** May `bytes` go to `address` in answer to what came from there? Books them if so. */
-  admitAnswer(address: string, bytes: number): boolean {
+  /**
+   * May `bytes` go to `address` in answer to what came from there? Books them if so. A `stray` endpoint, neither
+   * announced nor authentic, also needs its share of a steady rate: two NATs that move with each answer, or a flood
+   * of forged frames, would otherwise draw answers without end.
+   */
+  admitAnswer(address: string, bytes: number, stray: boolean, now: number): boolean {
+    const bucket = address === this.#announced ? this.#near : this.#far;
+    if (stray && !bucket.take(now)) return false;
     const ledger = this.#ledgers.get(address);
     if (!ledger || ledger.validBytes === 0) return false;
     const allowance = address === this.#announced ? SILENT_MAX_BYTES - OPENER_BYTES : STRAY_MAX_BYTES;

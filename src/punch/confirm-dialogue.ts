@@ -4,11 +4,13 @@ import {
   CONFIRM_GAPS_MS,
   CONFIRM_REPEATS,
   CONFIRM_SILENCE_MS,
+  CONFIRM_TRUST_MS,
   HANDSHAKE_FRAME_BYTES,
+  LINGER_ASKED_MS,
   LINGER_MAX_MS,
   LINGER_MS,
   LINGER_SENDS_MS,
-  SILENCE_TRUST_MS,
+  PLEXUS_SLOT_MS,
 } from '../constants.js';
 import { type Endpoint, sameEndpoint } from '../util/endpoint.js';
 import {
@@ -53,7 +55,7 @@ export class ConfirmDialogue implements Dialogue {
     if (data.length === CONFIRM_FRAME_BYTES) return this.#sealed(from, data, now);
     if (data.length === HANDSHAKE_FRAME_BYTES) return false;
     const path = this.#find((one) => sameEndpoint(one.endpoint, from));
-    if (!path?.authentic) return false;
+    if (!path?.conclusive) return false;
     if (!this.#proven) this.#prove(path, 'traffic', now);
     return true;
   }
@@ -95,28 +97,27 @@ export class ConfirmDialogue implements Dialogue {
     this.#desk.credit(path, data.length);
     path.lastHeard = now;
     path.acknowledgedAt ??= now;
-    if (path.peerNonce && !this.#proven) this.#prove(path, 'answer', now);
+    if (path.peerNonces.length > 0 && !this.#proven) this.#prove(path, 'answer', now);
     return true;
   }
 
   #confirmed(path: Path, nonce: Buffer, now: number): void {
     this.#desk.credit(path, CONFIRM_FRAME_BYTES);
     path.lastHeard = now;
-    path.peerNonce = nonce;
-    this.#acknowledge(path, now);
+    path.peerNonces = [nonce, ...path.peerNonces.filter((one) => !one.equals(nonce))].slice(0, 2);
+    this.#acknowledge(path, nonce, now);
     if (this.#proven) return;
     if (path.acknowledgedAt !== undefined) this.#prove(path, 'answer', now);
     else this.#confirm(path, now);
   }
 
-  #acknowledge(path: Path, now: number): void {
-    if (!path.peerNonce) return;
-    const ack = encodeConfirmAck(this.#ownKey, this.#desk.random(CONFIRM_NONCE_BYTES), path.peerNonce);
+  #acknowledge(path: Path, nonce: Buffer, now: number): void {
+    const ack = encodeConfirmAck(this.#ownKey, this.#desk.random(CONFIRM_NONCE_BYTES), nonce);
     if (this.#desk.sendBytes(path, ack)) path.firstAnswered ??= now;
   }
 
   #confirm(path: Path, now: number): void {
-    if (path.acknowledgedAt !== undefined || !past(path.lastSent, ANSWER_MIN_GAP_MS, now)) return;
+    if (path.acknowledgedAt !== undefined || !past(path.lastSent, this.#minGap(path), now)) return;
     path.nonce ??= this.#desk.random(CONFIRM_NONCE_BYTES);
     // Also when the budget refuses: the next try keeps its distance.
     path.lastSent = now;
@@ -133,32 +134,40 @@ export class ConfirmDialogue implements Dialogue {
   #linger(now: number): void {
     const proven = this.#proven;
     if (!proven) return;
-    while (now - proven.at >= (LINGER_SENDS_MS[proven.sent] ?? NEVER)) {
-      this.#acknowledge(proven.path, now);
+    while (now >= proven.at + (LINGER_SENDS_MS[proven.sent] ?? NEVER)) {
+      for (const nonce of proven.path.peerNonces) this.#acknowledge(proven.path, nonce, now);
       proven.sent += 1;
     }
     if (now >= this.#lingerEnd(proven)) this.#desk.settle();
   }
 
-  /** A peer that still sends confirm has not heard the acknowledgement: it keeps the socket here a little longer. */
-  #lingerEnd(proven: { readonly path: Path; readonly at: number }): number {
-    const quiet = Math.max(proven.at, proven.path.lastHeard ?? 0) + LINGER_MS;
-    return Math.min(quiet, proven.at + LINGER_MAX_MS);
+  /**
+   * A peer that still asks has not heard the acknowledgement: it keeps the socket here for another question. One at a
+   * port of its own choice gets the time for one question in any case, for it may see us at two ports as well.
+   */
+  #lingerEnd({ path, at }: { readonly path: Path; readonly at: number }): number {
+    const heard = path.lastHeard ?? at;
+    if (heard > at) return Math.min(heard + LINGER_ASKED_MS, at + LINGER_MAX_MS);
+    return at + (path.announced ? LINGER_MS : LINGER_ASKED_MS);
   }
 
   #confirmAt(path: Path): number {
     if (path.lastSent === undefined || path.acknowledgedAt !== undefined) return NEVER;
     if (!path.authentic && path.repeats >= CONFIRM_REPEATS) return NEVER;
     const gap = CONFIRM_GAPS_MS[Math.min(path.repeats, CONFIRM_GAPS_MS.length - 1)] ?? 0;
-    return path.lastSent + gap;
+    return path.lastSent + Math.max(gap, this.#minGap(path));
+  }
+
+  /** Two NATs that move with each answer make paths without end; none of them is pursued at full pace for long. */
+  #minGap(path: Path): number {
+    return path.confirmsSent < CONFIRM_REPEATS ? ANSWER_MIN_GAP_MS : PLEXUS_SLOT_MS;
   }
 
   #silenceAt(path: Path): number {
     const { firstAnswered, acknowledgedAt, lastHeard } = path;
     const since = acknowledgedAt ?? firstAnswered;
-    // Elsewhere than at the announced address the peer's own budget may be what silenced it.
-    if (!path.authentic || !path.near || since === undefined || lastHeard === undefined) return NEVER;
-    if (lastHeard - since > SILENCE_TRUST_MS) return NEVER;
+    if (!path.conclusive || since === undefined || lastHeard === undefined) return NEVER;
+    if (lastHeard - since > CONFIRM_TRUST_MS) return NEVER;
     return lastHeard + CONFIRM_SILENCE_MS;
   }
 

@@ -36,5 +36,5 @@ export interface Dialogue {
 
 /** Is at least `gap` milliseconds past since `at`? Also if `at` never was. */
 export function past(at: number | undefined, gap: number, now: number): boolean {
-  return at === undefined || now - at >= gap;
+  return at === undefined || now >= at + gap;
 }

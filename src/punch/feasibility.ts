@@ -14,6 +14,11 @@ function stableMapping(report: NatReport): Answer {
   return report.mapping === 'not-measured' ? 'unknown' : 'no';
 }
 
+/** Is this NAT known to choose a new port for other destinations? */
+export function isMoving(report: NatReport): boolean {
+  return stableMapping(report) === 'no';
+}
+
 function among(filtering: Filtering, ...accepted: Filtering[]): Answer {
   if (filtering === 'not-measured') return 'unknown';
   return accepted.includes(filtering) ? 'yes' : 'no';
@@ -44,6 +49,16 @@ function meetsHalfway(open: NatReport, other: NatReport): Answer {
   return both(among(open.filtering, 'endpoint-independent'), admitsOtherPorts(other));
 }
 
+/**
+ * Where both NATs choose a new port for each address *and port*, every answer comes from a place that nobody has
+ * contacted yet, and answering there makes the next such place: no pair of ports ever fits. One side that keeps its
+ * port toward the other's address ends the chase.
+ */
+function holdsStill(a: NatReport, b: NatReport): Answer {
+  const still = (report: NatReport) => (report.mapping === 'address-dependent' ? 'yes' : 'no');
+  return either(still(a), still(b));
+}
+
 /** Judges a pair of NATs; symmetric in its arguments. Never a reason to skip an attempt, only to end one early. */
 export function feasibility(a: NatReport, b: NatReport): Feasibility {
   const [stableA, stableB] = [stableMapping(a), stableMapping(b)];
@@ -51,7 +66,7 @@ export function feasibility(a: NatReport, b: NatReport): Feasibility {
   if (stableA === 'yes' && stableB === 'yes') return 'direct';
   if (stableA === 'yes') return effort(admitsOtherPorts(a));
   if (stableB === 'yes') return effort(admitsOtherPorts(b));
-  return effort(either(meetsHalfway(a, b), meetsHalfway(b, a)));
+  return effort(both(holdsStill(a, b), either(meetsHalfway(a, b), meetsHalfway(b, a))));
 }
 
 const FILTER_WORDS: Readonly<Record<Filtering, string>> = {

@@ -11,6 +11,17 @@ import type { HandshakeFlag } from '../wire/handshake.js';
 import { type Desk, type Dialogue, past } from './dialogue.js';
 import type { Path } from './path.js';
 
+const NEVER = Number.POSITIVE_INFINITY;
+
+/**
+ * May a frame from this path decide? The announced endpoint was signed by the peer. Elsewhere one random datagram in
+ * 256 looks valid, so two different ones are asked for. And while our own NAT moves, frames from a port that moved too
+ * say nothing: each direction may be using another pair of ports, and no legacy frame names the one it answers.
+ */
+function isTrusted(path: Path, moving: boolean): boolean {
+  return path.announced || (!moving && path.distinctFrames >= 2);
+}
+
 /**
  * The inviter's side of spec f. It answers flag 0 with flag 0, as plexus does: a 3.1.4 acceptor that got a flag 1 out
  * of turn would be done and never answer. Only after the acceptor's flag 1 it sends its own, a few times, because
@@ -18,15 +29,17 @@ import type { Path } from './path.js';
  */
 export class LegacyInviter implements Dialogue {
   readonly #desk: Desk;
+  readonly #moving: boolean;
   #proven: { readonly path: Path; readonly at: number; sent: number } | undefined;
 
-  constructor(desk: Desk) {
+  constructor(desk: Desk, moving: boolean) {
     this.#desk = desk;
+    this.#moving = moving;
   }
 
   frame(path: Path, flag: HandshakeFlag, now: number): void {
     if (this.#proven) return;
-    if (flag === 1 && path.trusted) {
+    if (flag === 1 && isTrusted(path, this.#moving)) {
       this.#desk.prove(path, 'answer', now);
       this.#desk.sendFlag(path, 1);
       this.#proven = { path, at: now, sent: 0 };
@@ -43,7 +56,7 @@ export class LegacyInviter implements Dialogue {
   tick(now: number): void {
     const proven = this.#proven;
     if (!proven) return;
-    while (now - proven.at >= (LINGER_SENDS_MS[proven.sent] ?? Number.POSITIVE_INFINITY)) {
+    while (now >= proven.at + (LINGER_SENDS_MS[proven.sent] ?? NEVER)) {
       this.#desk.sendFlag(proven.path, 1);
       proven.sent += 1;
     }
@@ -52,7 +65,7 @@ export class LegacyInviter implements Dialogue {
 
   next(): number {
     const proven = this.#proven;
-    return proven ? proven.at + (LINGER_SENDS_MS[proven.sent] ?? 0) : Number.POSITIVE_INFINITY;
+    return proven ? proven.at + (LINGER_SENDS_MS[proven.sent] ?? 0) : NEVER;
   }
 }
 
@@ -62,13 +75,15 @@ export class LegacyInviter implements Dialogue {
  */
 export class LegacyAcceptor implements Dialogue {
   readonly #desk: Desk;
+  readonly #moving: boolean;
 
-  constructor(desk: Desk) {
+  constructor(desk: Desk, moving: boolean) {
     this.#desk = desk;
+    this.#moving = moving;
   }
 
   frame(path: Path, flag: HandshakeFlag, now: number): void {
-    if (flag === 1 && path.trusted) {
+    if (flag === 1 && isTrusted(path, this.#moving)) {
       this.#desk.prove(path, 'answer', now);
       this.#desk.settle();
       return;
@@ -82,7 +97,7 @@ export class LegacyAcceptor implements Dialogue {
     // A datagram of frame size that is no frame is a broken or forged frame, not traffic.
     if (data.length === HANDSHAKE_FRAME_BYTES) return false;
     const path = this.#find((one) => sameEndpoint(one.endpoint, from));
-    if (!path?.trusted || path.firstAnswered === undefined) return false;
+    if (!path || path.firstAnswered === undefined || !isTrusted(path, this.#moving)) return false;
     this.#desk.prove(path, 'traffic', now);
     this.#desk.settle();
     return true;
@@ -103,7 +118,7 @@ export class LegacyAcceptor implements Dialogue {
   }
 
   next(): number {
-    let at = Number.POSITIVE_INFINITY;
+    let at = NEVER;
     for (const path of this.#desk.paths) at = Math.min(at, this.#repeatAt(path), this.#silenceAt(path));
     return at;
   }
@@ -120,15 +135,16 @@ export class LegacyAcceptor implements Dialogue {
 
   #repeatAt(path: Path): number {
     const gap = ANSWER_REPEATS_MS[path.repeats];
-    if (path.lastAnswered === undefined || gap === undefined) return Number.POSITIVE_INFINITY;
+    if (path.lastAnswered === undefined || gap === undefined) return NEVER;
     return path.lastAnswered + gap;
   }
 
   #silenceAt(path: Path): number {
     const { firstAnswered, lastHeard } = path;
-    if (!path.trusted || firstAnswered === undefined || lastHeard === undefined)
-      return Number.POSITIVE_INFINITY;
-    if (lastHeard - firstAnswered > SILENCE_TRUST_MS) return Number.POSITIVE_INFINITY;
+    // Our answers come from a port that the peer may never have let in: then its silence has another reason.
+    if (this.#moving || !isTrusted(path, false)) return NEVER;
+    if (firstAnswered === undefined || lastHeard === undefined) return NEVER;
+    if (lastHeard - firstAnswered > SILENCE_TRUST_MS) return NEVER;
     return Math.max(lastHeard, firstAnswered) + LEGACY_SILENCE_MS;
   }
 }

@@ -16,7 +16,8 @@ export interface MachineOptions {
   /** The endpoint that the peer's message named, canonical and allowed. */
   readonly peer: Endpoint;
   readonly hops: number;
-  readonly swapAfterMs: number;
+  /** Is the own NAT known to choose a new port for other destinations? */
+  readonly moving: boolean;
   readonly timeoutMs: number;
   /** Present iff both sides announced the confirmation; then nothing but it succeeds. */
   readonly confirmKey?: Uint8Array;
@@ -75,18 +76,20 @@ export class PunchMachine {
   readonly #paths = new Map<string, Path>();
   readonly #own = new Set<string>();
   #proven: { readonly path: Path; readonly by: ProvenBy } | undefined;
+  #now: number;
   #out: Sending[] = [];
 
   constructor(options: MachineOptions, now: number) {
     this.#o = options;
     this.#start = now;
+    this.#now = now;
     this.#openers = new OpenerSchedule(options, now);
     this.#budget = new Budget(options.peer.address);
     this.#announced = new Path(options.peer, options.peer);
     this.#paths.set(formatEndpoint(options.peer), this.#announced);
     const desk = this.#desk();
     if (options.confirmKey) this.#dialogue = new ConfirmDialogue(desk, options.role, options.confirmKey);
-    else this.#dialogue = options.role === 'invite' ? new LegacyInviter(desk) : new LegacyAcceptor(desk);
+    else this.#dialogue = makeLegacy(desk, options);
   }
 
   /** The datagrams to send, in order; the caller now has them. */
@@ -118,6 +121,7 @@ export class PunchMachine {
   /** A datagram arrived; `from` is canonical. Never throws, whatever it holds. */
   datagram(from: Endpoint, data: Uint8Array, now: number): void {
     if (this.outcome) return;
+    this.#now = now;
     this.stats.received += 1;
     // Without a confirmation, only the address that the peer signed is believed; its NAT may change the port.
     if (from.address !== this.#o.peer.address && !this.#o.confirmKey) {
@@ -146,11 +150,12 @@ export class PunchMachine {
   /** The clock moved on to `now`. */
   tick(now: number): void {
     if (this.outcome) return;
+    this.#now = now;
     this.#dialogue.tick(now);
     if (this.outcome || this.#proven) return;
-    if (now - this.#start >= this.#o.timeoutMs) {
+    if (now >= this.#start + this.#o.timeoutMs) {
       this.outcome = { kind: 'failed', reason: 'timeout' };
-    } else if (this.#givesUpEarly && now - this.#start >= IMPOSSIBLE_AFTER_MS) {
+    } else if (this.#givesUpEarly && now >= this.#start + IMPOSSIBLE_AFTER_MS) {
       this.outcome = { kind: 'failed', reason: 'impossible' };
     } else {
       for (const opener of this.#openers.due(now)) {
@@ -194,7 +199,8 @@ export class PunchMachine {
   }
 
   #answer(path: Path, bytes: number, make: () => Buffer): boolean {
-    if (!this.#budget.admitAnswer(path.endpoint.address, bytes)) return false;
+    const stray = !path.announced && !path.authentic;
+    if (!this.#budget.admitAnswer(path.endpoint.address, bytes, stray, this.#now)) return false;
     this.#send(make(), path);
     return true;
   }
@@ -227,8 +233,12 @@ export class PunchMachine {
   }
 }
 
+function makeLegacy(desk: Desk, { role, moving }: MachineOptions): Dialogue {
+  return role === 'invite' ? new LegacyInviter(desk, moving) : new LegacyAcceptor(desk, moving);
+}
+
 /** Where the peer was found, as the `how` of a passage. */
 export function describePath(path: Path, announced: Endpoint): 'reflexive' | 'remapped' | 'moved' {
   if (sameEndpoint(path.endpoint, announced)) return 'reflexive';
-  return path.near ? 'remapped' : 'moved';
+  return path.endpoint.address === announced.address ? 'remapped' : 'moved';
 }

@@ -1,12 +1,19 @@
-import { LOW_TTL_AT_MS, MAPPING_REFRESH_MS, OPENER_GAPS_MS, PLEXUS_SLOT_MS } from '../constants.js';
+import {
+  LOW_TTL_AT_MS,
+  MAPPING_REFRESH_MS,
+  OPENER_GAPS_MS,
+  PLEXUS_SLOT_MS,
+  SWAP_AFTER_MS,
+  SWAP_EARLY_MS,
+} from '../constants.js';
 import type { PunchRole } from '../wire/confirm.js';
 
 export interface OpenerPlan {
   readonly role: PunchRole;
   /** IP TTL of the acceptor's quiet openers: out of the own NAT, not into the peer's. */
   readonly hops: number;
-  /** Acceptor: when, after the start, openers begin that arrive. */
-  readonly swapAfterMs: number;
+  /** The own NAT is known to choose a new port for other destinations. */
+  readonly moving: boolean;
 }
 
 /** One opener that is due; without `ttl` it is meant to arrive. */
@@ -17,7 +24,7 @@ export interface Opener {
 /**
  * When which flag-0 frame goes to the announced endpoint. The inviter knocks with datagrams that arrive; the acceptor
  * first only opens its own NAT, because a NAT that sees the peer's datagram too early may map it away (spec i.10),
- * and knocks itself from `swapAfterMs` on, because its mapping may be another one toward this peer.
+ * and later knocks itself, because its mapping may be another one toward this peer.
  */
 export class OpenerSchedule {
   readonly #plan: OpenerPlan;
@@ -31,7 +38,7 @@ export class OpenerSchedule {
     this.#plan = plan;
     this.#start = start;
     this.#quietAt = plan.role === 'accept' ? start : Number.POSITIVE_INFINITY;
-    this.#loudAt = plan.role === 'invite' ? start : start + plan.swapAfterMs;
+    this.#loudAt = plan.role === 'invite' ? start : start + (plan.moving ? SWAP_EARLY_MS : SWAP_AFTER_MS);
   }
 
   /** The openers that are due at `now`; each is handed out once. */

@@ -8,8 +8,6 @@ export class Path {
   readonly endpoint: Endpoint;
   /** The endpoint that the peer's signed message named. */
   readonly announced: boolean;
-  /** At the announced address, if perhaps at another port. */
-  readonly near: boolean;
   /** Milliseconds of the machine's clock; undefined until it happened. */
   lastHeard: number | undefined;
   lastSent: number | undefined;
@@ -17,9 +15,9 @@ export class Path {
   lastAnswered: number | undefined;
   /** Answers or confirm frames repeated since the last valid frame. */
   repeats = 0;
-  /** confirm: our nonce on this path, the peer's last one, and what they led to. */
+  /** confirm: our nonce on this path, the peer's last two (it may see us at two places), and what they led to. */
   nonce: Buffer | undefined;
-  peerNonce: Buffer | undefined;
+  peerNonces: readonly Buffer[] = [];
   confirmsSent = 0;
   acknowledgedAt: number | undefined;
   readonly #distinct = new Set<string>();
@@ -27,7 +25,6 @@ export class Path {
   constructor(endpoint: Endpoint, announced: Endpoint) {
     this.endpoint = endpoint;
     this.announced = sameEndpoint(endpoint, announced);
-    this.near = endpoint.address === announced.address;
   }
 
   note(frame: Uint8Array, now: number): void {
@@ -35,16 +32,21 @@ export class Path {
     if (this.#distinct.size < MAX_DISTINCT) this.#distinct.add(Buffer.from(frame).toString('latin1'));
   }
 
-  /**
-   * Without a confirmation, may a frame from here decide? The announced endpoint was signed by the peer; elsewhere
-   * one random datagram in 256 looks valid, so two different ones are asked for.
-   */
-  get trusted(): boolean {
-    return this.announced || this.#distinct.size >= 2;
+  /** Different valid legacy frames that came from here, counted up to a few. */
+  get distinctFrames(): number {
+    return this.#distinct.size;
   }
 
-  /** The peer proved here that it holds the confirmation key. */
+  /** The peer's proof that it holds the confirmation key arrived from here. */
   get authentic(): boolean {
-    return this.peerNonce !== undefined || this.acknowledgedAt !== undefined;
+    return this.peerNonces.length > 0 || this.acknowledgedAt !== undefined;
+  }
+
+  /**
+   * May traffic or silence settle this path? An acknowledgement is the whole proof. A mere confirm can be replayed
+   * from elsewhere by who saw it, so it counts only from the endpoint that the peer signed.
+   */
+  get conclusive(): boolean {
+    return this.acknowledgedAt !== undefined || (this.announced && this.peerNonces.length > 0);
   }
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { SWAP_AFTER_MS, SWAP_EARLY_MS } from '../constants.js';
 import { AwlError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { type Endpoint, familyOf, formatEndpoint } from '../util/endpoint.js';
@@ -9,7 +8,7 @@ import type { NatReport } from '../wire/nat-report.js';
 import { canonicalEndpoint, isAllowedTarget, type TargetOptions, whyRefused } from './address-filter.js';
 import type { ProvenBy } from './dialogue.js';
 import { punchFailure } from './failure.js';
-import { feasibility } from './feasibility.js';
+import { feasibility, isMoving } from './feasibility.js';
 import { describePath, type Outcome, PunchMachine, type PunchStats } from './machine.js';
 
 export interface PunchOptions extends TargetOptions {
@@ -24,6 +23,7 @@ export interface PunchOptions extends TargetOptions {
   readonly hops: number;
   /** 32 bytes of `deriveConfirmKey`; present iff both sides announced the confirmation. */
   readonly confirmKey?: Buffer;
+  /** What is known of both NATs; UNMEASURED for a peer that does not say. */
   readonly reports?: { readonly own: NatReport; readonly peer: NatReport };
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
@@ -68,15 +68,13 @@ function target(o: PunchOptions): Endpoint {
 }
 
 function makeMachine(o: PunchOptions, peer: Endpoint, now: number): PunchMachine {
-  const mapping = o.reports?.own.nat === 'no' ? undefined : o.reports?.own.mapping;
-  const moving = mapping === 'address-dependent' || mapping === 'address-and-port-dependent';
   return new PunchMachine(
     {
       role: o.role,
       secret: o.secret,
       peer,
       hops: o.hops,
-      swapAfterMs: moving ? SWAP_EARLY_MS : SWAP_AFTER_MS,
+      moving: o.reports !== undefined && isMoving(o.reports.own),
       timeoutMs: o.timeoutMs,
       hopeless: o.reports !== undefined && feasibility(o.reports.own, o.reports.peer) === 'impossible',
       ...(o.confirmKey ? { confirmKey: o.confirmKey } : {}),
