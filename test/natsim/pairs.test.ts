@@ -5,7 +5,17 @@ import type { PunchMachine } from '../../src/punch/machine.js';
 import type { PunchRole } from '../../src/wire/confirm.js';
 import { UNMEASURED } from '../../src/wire/nat-report.js';
 import { Random } from './random.js';
-import { type Boxes, chained, machine, randomLink, randomNat, reaches, reportOf, scene, TIMEOUT_MS } from './scene.js';
+import {
+  type Boxes,
+  chained,
+  machine,
+  randomLink,
+  randomNat,
+  reaches,
+  reportOf,
+  scene,
+  TIMEOUT_MS,
+} from './scene.js';
 
 const ROLES: readonly PunchRole[] = ['invite', 'accept'];
 
@@ -71,7 +81,13 @@ function runPair(seed: number, confirmed: boolean, maxLoss: number): Verdict {
       return verdict('too much sent to an address that never answered');
     }
   }
-  if (!expected && provable && told && !ROLES.some((role) => machines[role]?.heard) && ms > IMPOSSIBLE_AFTER_MS + 4_000) {
+  if (
+    !expected &&
+    provable &&
+    told &&
+    !ROLES.some((role) => machines[role]?.heard) &&
+    ms > IMPOSSIBLE_AFTER_MS + 4_000
+  ) {
     return verdict('an impassable pair took too long to say so');
   }
   return verdict();
