@@ -17,7 +17,7 @@ afterEach(async () => {
 
 async function start(lines: string[] = []) {
   fake = await FakeImap.start();
-  const log = createLogger({ write: (line) => lines.push(line) });
+  const log = createLogger({ level: 'debug', write: (line) => lines.push(line) });
   rendezvous = await openEmail(fake.settings(), { ...CONTEXT, log }, { reconnectBaseMs: 20 });
   return { server: fake, backend: rendezvous };
 }
@@ -111,6 +111,10 @@ test('a server that is down for long gets one warning and is asked ever less oft
   await server.close();
   await letters.take(1, 1000);
   expect(lines.filter((line) => line.includes('WARNING'))).toHaveLength(1);
+  // 20 ms, 40 ms, 80 ms ... of which at least half is waited: a second holds at most 7 of them.
+  const tries = lines.filter((line) => line.includes('next try in'));
+  expect(tries.length).toBeGreaterThan(1);
+  expect(tries.length).toBeLessThanOrEqual(8);
   expect(lines.join('')).not.toContain('hunter2secret');
   await letters.stop();
 });

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
@@ -60,12 +61,19 @@ export class FakeImap {
   readonly #server: Server;
   readonly #sockets = new Set<TLSSocket>();
   readonly #idling = new Map<TLSSocket, string>();
+  /** Also those still in their TLS handshake, which would keep the server from closing. */
+  readonly #raw = new Set<Socket>();
   #next = 1;
 
   private constructor(options: FakeOptions) {
     this.options = options;
     this.#server = createServer(selfSigned(), (socket) => this.#serve(socket));
     this.#server.on('tlsClientError', () => {});
+    this.#server.on('connection', (socket: Socket) => {
+      if (!this.#server.listening) socket.destroy();
+      this.#raw.add(socket);
+      socket.once('close', () => this.#raw.delete(socket));
+    });
   }
 
   static async start(options: FakeOptions = {}): Promise<FakeImap> {
@@ -108,8 +116,10 @@ export class FakeImap {
   }
 
   async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
     this.cut();
-    await new Promise((resolve) => this.#server.close(resolve));
+    for (const socket of this.#raw) socket.destroy();
+    await closed;
   }
 
   #serve(socket: TLSSocket): void {
