@@ -31,7 +31,7 @@ const nats = force !== '--loopback' && process.getuid?.() === 0 && ['ip', 'nft',
 const mail = nats && ['dovecot', 'exim4', 'openssl'].every(onPath);
 
 function run(file, args, options = {}) {
-  return execFileSync(file, args, { encoding: 'utf8', stdio: ['pipe', 'pipe', 'inherit'], ...options });
+  return execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...options });
 }
 /** A command in one of the lab's machines, or here when there is no lab. */
 const inside = (role, file, args) =>
