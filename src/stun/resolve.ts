@@ -4,8 +4,8 @@ import { AwlError, errorText } from '../errors.js';
 import { type Endpoint, familyOf, sameEndpoint } from '../util/endpoint.js';
 import { formatHostPort, type HostPort } from '../util/host-port.js';
 import { addressToBytes, bytesToAddress } from '../util/ip-bytes.js';
+import { lookupName } from '../util/name-lookup.js';
 import { deadline } from '../util/sleep.js';
-import { lookupName } from './name-lookup.js';
 
 /** Finds an address of a name in one family; may be told to stop, need not obey. */
 export type Lookup = (host: string, family: 4 | 6, signal: AbortSignal) => Promise<string>;

@@ -2,15 +2,11 @@ import {
   constants,
   createCipheriv,
   createDecipheriv,
-  createHash,
-  createHmac,
   type KeyObject,
-  privateDecrypt,
   publicEncrypt,
   randomBytes,
   type X509Certificate,
 } from 'node:crypto';
-import { AwlError } from '../errors.js';
 import {
   contextTag,
   der,
@@ -24,31 +20,11 @@ import {
   smallInteger,
   TAG,
 } from './asn1.js';
+import { requireRsa, undecryptable, unwrapKey } from './rsa-transport.js';
 import { CIPHERS, type CipherName, findAlgorithm, issuerAndSerial, OID } from './smime-algorithms.js';
 
 /** `[0] IMPLICIT OCTET STRING`, primitive form. */
 const ENCRYPTED_CONTENT = 0x80;
-/** Padding of PKCS#1 v1.5 is at least 11 octets, RFC 8017 section 7.2.1. */
-const PKCS1_OVERHEAD = 11;
-
-/** The one answer to whatever goes wrong with a key in hand: a reader that tells more is an oracle. */
-export function undecryptable(): AwlError {
-  return new AwlError('MESSAGE_UNDECRYPTABLE', 'the message cannot be decrypted with our key', {
-    hint: 'the peer may hold an old certificate of ours; send it the present one with: awl id export',
-  });
-}
-
-function requireRsa(key: KeyObject, whose: string): void {
-  if (key.asymmetricKeyType === 'rsa') return;
-  throw new AwlError(
-    'IDENTITY_INVALID',
-    `${whose} has a key of type ${key.asymmetricKeyType}; only RSA can receive`,
-    {
-      hint: 'make an RSA identity with: awl id init owner/pin',
-    },
-  );
-}
-
 /**
  * EnvelopedData to one RSA recipient, DER, RFC 5652 section 6 (spec c.3; plexus reads it).
  * @throws AwlError IDENTITY_INVALID if the recipient's key is not RSA
@@ -113,26 +89,4 @@ export function openEnvelopedData(p7: Buffer, cert: X509Certificate, key: KeyObj
   } catch {
     throw undecryptable();
   }
-}
-
-/**
- * RSAES-PKCS1-v1_5 by hand with implicit rejection: Node 20 refuses the padding (CVE-2023-46809), and a reader that
- * tells bad padding from a bad key is Bleichenbacher's oracle. Bad padding yields a key that depends on our private
- * key and the ciphertext only, so that repeating a ciphertext shows nothing either.
- */
-export function unwrapKey(key: KeyObject, wrapped: Buffer, length: number): Buffer {
-  const block = privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, wrapped);
-  const separator = block.length - length - 1;
-  if (separator < PKCS1_OVERHEAD - 1) throw undecryptable();
-  const seed = createHash('sha256')
-    .update(key.export({ type: 'pkcs8', format: 'der' }))
-    .digest();
-  const substitute = createHmac('sha256', seed).update(wrapped).digest();
-  let bad = block[0]! | (block[1]! ^ 2) | block[separator]!;
-  for (let i = 2; i < separator; i++) bad |= ((block[i]! - 1) >>> 8) & 1;
-  const mask = -((bad | -bad) >>> 31);
-  const out = Buffer.alloc(length);
-  for (let i = 0; i < length; i++) out[i] = (block[separator + 1 + i]! & ~mask) | (substitute[i]! & mask);
-  block.fill(0);
-  return out;
 }

@@ -1,7 +1,8 @@
 import { type KeyObject, randomBytes, type X509Certificate } from 'node:crypto';
 import { decodeBase64Body, type Entity, encodeBase64Lines, parseEntity, splitParts, toCrlf } from './mime.js';
+import { undecryptable } from './rsa-transport.js';
 import type { CipherName } from './smime-algorithms.js';
-import { buildEnvelopedData, openEnvelopedData, undecryptable } from './smime-enveloped.js';
+import { buildEnvelopedData, openEnvelopedData } from './smime-enveloped.js';
 import {
   buildSignedData,
   checkSignedData,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { beforeAll, expect, test } from 'vitest';
 import type { HostIdentity } from '../../../src/identity/repository.js';
 import { parseEntity } from '../../../src/wire/mime.js';
+import { unwrapKey } from '../../../src/wire/rsa-transport.js';
 import {
   decryptMessage,
   encryptMessage,
@@ -10,7 +11,6 @@ import {
   verifyMessage,
 } from '../../../src/wire/smime.js';
 import { CIPHERS } from '../../../src/wire/smime-algorithms.js';
-import { unwrapKey } from '../../../src/wire/smime-enveloped.js';
 import { refusal } from '../../support/exchange.js';
 import { captured, capturedEntity, capturedParty, makeParty } from '../../support/parties.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { findInHosts, lookupName } from '../../../src/stun/name-lookup.js';
+import { findInHosts, lookupName } from '../../../src/util/name-lookup.js';
 
 const HOSTS = `127.0.0.1 localhost
 # 192.0.2.9 stun.example.org
