@@ -104,6 +104,7 @@ export class ConfirmDialogue implements Dialogue {
   #confirmed(path: Path, nonce: Buffer, now: number): void {
     this.#desk.credit(path, CONFIRM_FRAME_BYTES);
     path.lastHeard = now;
+    path.lastAsked = now;
     path.peerNonces = [nonce, ...path.peerNonces.filter((one) => !one.equals(nonce))].slice(0, 2);
     this.#acknowledge(path, nonce, now);
     if (this.#proven) return;
@@ -146,8 +147,8 @@ export class ConfirmDialogue implements Dialogue {
    * port of its own choice gets the time for one question in any case, for it may see us at two ports as well.
    */
   #lingerEnd({ path, at }: { readonly path: Path; readonly at: number }): number {
-    const heard = path.lastHeard ?? at;
-    if (heard > at) return Math.min(heard + LINGER_ASKED_MS, at + LINGER_MAX_MS);
+    const asked = path.lastAsked ?? at;
+    if (asked > at) return Math.min(asked + LINGER_ASKED_MS, at + LINGER_MAX_MS);
     return at + (path.announced ? LINGER_MS : LINGER_ASKED_MS);
   }
 

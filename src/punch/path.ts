@@ -10,6 +10,8 @@ export class Path {
   readonly announced: boolean;
   /** Milliseconds of the machine's clock; undefined until it happened. */
   lastHeard: number | undefined;
+  /** confirm: when the peer last sent its own, which is a question; an acknowledgement is none. */
+  lastAsked: number | undefined;
   lastSent: number | undefined;
   firstAnswered: number | undefined;
   lastAnswered: number | undefined;
