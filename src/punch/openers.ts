@@ -47,8 +47,9 @@ export class OpenerSchedule {
     if (now >= this.#quietAt) {
       out.push({ ttl: this.#plan.hops });
       this.#quietCount += 1;
-      const planned = LOW_TTL_AT_MS[this.#quietCount];
-      this.#quietAt = planned === undefined ? now + MAPPING_REFRESH_MS : this.#start + planned;
+      const planned = this.#start + (LOW_TTL_AT_MS[this.#quietCount] ?? 0);
+      // After a pause of the whole process what was missed is not sent in one burst.
+      this.#quietAt = planned > now ? planned : now + MAPPING_REFRESH_MS;
     }
     if (now >= this.#loudAt) {
       out.push({});
