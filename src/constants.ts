@@ -46,6 +46,8 @@ export const HANDSHAKE_TIMEOUT_MS = 60_000;
 export const SIGNING_TIME_WINDOW_MS = 5 * 60_000;
 /** How long a seen message is remembered, RELIABILITY section 4. */
 export const SEEN_RETENTION_MS = 24 * 3600_000;
+/** The same for messages that do not say when they were written (plexus over OpenDHT): nothing else stops a replay. */
+export const SEEN_UNTIMED_RETENTION_MS = 400 * 24 * 3600_000;
 export const SEEN_MAX_ENTRIES = 10_000;
 /** A sealed message of ours is 3 to 5 kB; RELIABILITY section 4 caps a message at 64 kB and 8 parts. */
 export const MESSAGE_MAX_BYTES = 64 * 1024;
@@ -73,11 +75,129 @@ export const MAIL_STEP_MS = 20_000;
 /** A mail server that fails within this time is asked again before `push` gives up. */
 export const MAIL_PUSH_RETRY_MS = 10_000;
 
+// --- HyperDHT rendezvous (docs/PROTOCOL.md)
+/** Where HyperDHT's bootstrap nodes listen. */
+export const HYPERDHT_PORT = 49737;
+/** An unreachable network is said within 5 s (issue B). */
+export const DHT_REACH_MS = 4_500;
+/** Of that, what looking up the bootstrap nodes' names may take. */
+export const DHT_NAME_MS = 2_000;
+/** Taking leave of the network; what is left then is closed without a word. */
+export const DHT_CLOSE_MS = 700;
+/** An acceptor lets the library finish its first look around the network, but not for longer than this. */
+export const DHT_SETTLE_MS = 3_000;
+/** Room in one relayed handshake: the datagrams around it have at most 1151 bytes, 1179 with IP and UDP headers. */
+export const DHT_PAYLOAD_BYTES = 960;
+/** A payload less the 39 bytes before a fragment. */
+export const DHT_FRAGMENT_BYTES = 920;
+/** Carries MESSAGE_MAX_BYTES and its names. */
+export const DHT_FRAGMENTS_MAX = 73;
+/** Fragments of one letter under way to one acceptor at once. */
+export const DHT_FRAGMENTS_ABREAST = 8;
+/** How long an acceptor keeps a knock open for the answer; the library repeats a request after 1 s of silence. */
+export const DHT_HOLD_MS = 700;
+export const DHT_HELD_MAX = 1_024;
+/** One knock, over whichever relays; and when the next relay is tried beside a silent one. */
+export const DHT_KNOCK_MS = 3_000;
+export const DHT_HEDGE_MS = 400;
+/** Pauses between an inviter's questions whether the answer is there, once quick ones brought nothing. */
+export const DHT_POLL_GAPS_MS: readonly number[] = [0, 0, 0, 200, 500, 1_000, 2_000];
+/** An inviter looks for acceptors again and again: quickly at first, as an acceptor may just be announcing itself. */
+export const DHT_LOOKUP_GAPS_MS: readonly number[] = [100, 150, 250, 500, 1_000, 1_500, 2_000];
+/** Acceptors that one invitation is carried to side by side; with more, the one that waits longest makes room. */
+export const DHT_COURIERS_MAX = 24;
+/** Pause before a silent acceptor is tried again, times the number of failures. */
+export const DHT_SILENT_PAUSE_MS = 1_000;
+export const DHT_SILENT_PAUSE_MAX_MS = 15_000;
+/** Half-arrived letters of an acceptor: how long, how much together, how much of one source. */
+export const DHT_ASSEMBLY_MS = 10_000;
+export const DHT_ASSEMBLY_MAX_BYTES = 1024 * 1024;
+export const DHT_ASSEMBLY_SOURCE_BYTES = 512 * 1024;
+/** Arrived letters that may still be answered. */
+export const DHT_WAITING_MS = RESPONSE_TIMEOUT_MS;
+export const DHT_WAITING_MAX = 1024;
+/** Answers kept for whoever listens later. */
+export const DHT_PREPARED_MAX = 256;
+/** Knocks computed per source and together: a burst, and a rate per second. One costs about 0.3 ms. */
+export const DHT_KNOCK_BURST = 1_000;
+export const DHT_KNOCK_RATE_PER_S = 200;
+export const DHT_KNOCK_SOURCES = 1_000;
+export const DHT_KNOCK_TOTAL_BURST = 3_000;
+export const DHT_KNOCK_TOTAL_PER_S = 600;
+/** The same for letters that lie in the DHT's records: each look costs 20 datagrams. */
+export const DHT_FETCH_BURST = 16;
+export const DHT_FETCH_PER_S = 4;
+/** Nodes of the DHT forget announcements after 13 to 27 minutes. */
+export const DHT_ANNOUNCE_MS = 8 * 60_000;
+/** An acceptor knocks at its own door this often, and sooner while something is wrong. */
+export const DHT_CHECK_MS = 10_000;
+export const DHT_CHECK_SOON_MS = 1_500;
+/** Unreachable for this long: the node is made anew. */
+export const DHT_STALE_MS = 60_000;
+/** A letter in the DHT's records: bytes a record, records a letter. A node's answer then stays under 1200 bytes. */
+export const DHT_RECORD_BYTES = 850;
+export const DHT_RECORDS_MAX = 24;
+/** The slow path's pace: looking for the answer, and knocking again. */
+export const DHT_RECORD_POLL_MS = 700;
+export const DHT_RECORD_KNOCK_MS = 5_000;
+
 // --- file rendezvous
 /** Folder notifications get lost on network shares; a look at the folder costs next to nothing. */
 export const FILE_POLL_MS = 100;
 /** Older messages are nobody's any more (RESPONSE_TIMEOUT_MS is 60 s). */
 export const FILE_KEEP_MS = 10 * 60_000;
+
+// --- OpenDHT rendezvous (spec opendht; "upstream" is libopendht 2.4.12)
+/** Whole of `prepare`: name lookup and the first answer of a bootstrap node (issue B: said within 5 s). */
+export const OPENDHT_PREPARE_MS = 5_000;
+/** When a query is sent again; upstream sends three times, the first gap up to 250 ms. */
+export const OPENDHT_ATTEMPTS_MS: readonly number[] = [0, 250, 750];
+/** The same to a node that never answered us: whoever named it may have lied. */
+export const OPENDHT_STRANGER_ATTEMPTS_MS: readonly number[] = [0, 300];
+/** To the nodes that the user named, within OPENDHT_PREPARE_MS. */
+export const OPENDHT_BOOTSTRAP_ATTEMPTS_MS: readonly number[] = [0, 250, 750, 1500, 2500, 3500];
+/** After the last attempt; upstream's response limit is 1 s. */
+export const OPENDHT_LAST_WAIT_MS = 1_000;
+/** A node that has not answered by now holds up nobody; its answer still counts when it comes. */
+export const OPENDHT_SLOW_MS = 300;
+/** Nodes next to a key that store a value (Kademlia's k). */
+export const OPENDHT_CLOSEST = 8;
+/** Queries of one search under way at once, and in all: hostile nodes can name ever more nodes. */
+export const OPENDHT_PARALLEL = 4;
+export const OPENDHT_SEARCH_MAX = 48;
+export const OPENDHT_SEARCH_MS = 5_000;
+/** Nodes of one public address among the closest: one machine cannot surround a key. */
+export const OPENDHT_SAME_ADDRESS_MAX = 2;
+/** Nodes remembered; the longest silent is forgotten first. */
+export const OPENDHT_TABLE_MAX = 200;
+/** Datagrams to a public address that has not answered, in OPENDHT_SILENT_WINDOW_MS: no reflector for liars. */
+export const OPENDHT_SILENT_MAX = 16;
+export const OPENDHT_SILENT_WINDOW_MS = 60_000;
+/** Nodes drop listeners after 30 s; NATs drop idle mappings at about the same age. */
+export const OPENDHT_LISTEN_RENEW_MS = 13_000;
+/** How often a listener looks for nodes that have come closer to its key. */
+export const OPENDHT_LISTEN_SEARCH_MS = 60_000;
+/** When what was put is looked for, and put again where it is missing; nobody waits for it after 60 s. */
+export const OPENDHT_ANNOUNCE_AT_MS: readonly number[] = [700, 3_000, 10_000, 20_000, 40_000, 60_000];
+/** What was put is announced side by side; an acceptor has at most SESSIONS_TOTAL and their queue under way. */
+export const OPENDHT_ANNOUNCEMENTS_MAX = 320;
+/** How long `push` waits for slow nodes once one node has the value, and for any node at all. */
+export const OPENDHT_PUSH_GRACE_MS = 1_000;
+export const OPENDHT_PUSH_MS = 10_000;
+/** The largest datagram that honest nodes send is about 1400 bytes. */
+export const OPENDHT_DATAGRAM_MAX_BYTES = 2048;
+/** A letter between 4096-bit keys is 4 kB; larger values under our key are not even collected. */
+export const OPENDHT_LETTER_MAX_BYTES = 16 * 1024;
+/** Fragments are waited for this long after the last and after the first one (upstream). */
+export const OPENDHT_ASSEMBLY_IDLE_MS = 3_000;
+export const OPENDHT_ASSEMBLY_MS = 10_000;
+/** Messages in fragments that are collected at once, and their content. */
+export const OPENDHT_ASSEMBLIES_MAX = 64;
+export const OPENDHT_ASSEMBLY_MAX_BYTES = 1024 * 1024;
+/** Values of one listener that are remembered so that eight nodes deliver one letter. */
+export const OPENDHT_SEEN_MAX = 4096;
+/** Letters that wait for their reader; more under one key is a flood. */
+export const OPENDHT_BACKLOG_MAX = 1024;
 
 // --- reconnecting to a rendezvous
 export const RECONNECT_BASE_MS = 1_000;

@@ -1,9 +1,11 @@
 import type { EmailSettings } from './email/settings.js';
+import type { HyperdhtSettings } from './hyperdht/settings.js';
 import type { Rendezvous, RendezvousContext } from './types.js';
 
 /** Which rendezvous, with what it needs. */
 export type RendezvousSettings =
   | { readonly name: 'email'; readonly email: EmailSettings }
+  | { readonly name: 'hyperdht'; readonly hyperdht: HyperdhtSettings }
   | { readonly name: 'file'; readonly folder: string };
 
 type Opener<N extends RendezvousSettings['name']> = (
@@ -14,6 +16,8 @@ type Opener<N extends RendezvousSettings['name']> = (
 // Imported only when asked for: the mail libraries alone would double the time that `awl --help` takes.
 const BACKENDS: { readonly [N in RendezvousSettings['name']]: Opener<N> } = {
   email: async (settings, ctx) => (await import('./email/backend.js')).openEmail(settings.email, ctx),
+  hyperdht: async (settings, ctx) =>
+    (await import('./hyperdht/backend.js')).openHyperdht(settings.hyperdht, ctx),
   file: async (settings, ctx) => (await import('./file.js')).openFile(settings.folder, ctx),
 };
 

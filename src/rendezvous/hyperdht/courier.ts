@@ -1,0 +1,244 @@
+import {
+  DHT_FRAGMENTS_ABREAST,
+  DHT_HEDGE_MS,
+  DHT_KNOCK_MS,
+  DHT_POLL_GAPS_MS,
+  DHT_RECORD_KNOCK_MS,
+  DHT_RECORD_POLL_MS,
+} from '../../constants.js';
+import { deadline, sleep } from '../../util/sleep.js';
+import { decodeReply, encodeKnock, type Knock, type KnockReply, splitBox } from './knock.js';
+import type { DhtAddress, DhtKeyPair, DhtLibrary, DhtNode, DhtPeer } from './library.js';
+import { answerSeed, gateOf, type Place } from './place.js';
+import type { Carrier } from './private.js';
+import { fetchBox } from './records.js';
+import { staggered } from './staggered.js';
+
+const TRIES = 3;
+
+/** One boxed letter on its way. */
+export interface Consignment {
+  readonly library: DhtLibrary;
+  readonly node: DhtNode;
+  readonly place: Place;
+  readonly id: Buffer;
+  readonly box: Buffer;
+  /** Ours, for this letter only. */
+  readonly keyPair: DhtKeyPair;
+}
+
+/**
+ * Carries a letter to one acceptor inside relayed handshakes and waits there for the answer's box.
+ * @param onTaken is called when the acceptor has the whole letter
+ * @throws Error when the acceptor is silent or talks nonsense; the signal's reason
+ */
+export async function carry(
+  consignment: Consignment,
+  carrier: Carrier,
+  acceptor: DhtPeer,
+  onTaken: () => void,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const courier = new Courier(consignment, carrier, acceptor, signal);
+  try {
+    return await courier.run(onTaken);
+  } finally {
+    courier.close();
+  }
+}
+
+class Courier {
+  readonly #letter: Consignment;
+  readonly #carrier: Carrier;
+  readonly #acceptor: DhtPeer;
+  readonly #gate: Buffer;
+  readonly #signal: AbortSignal;
+  readonly #stop = new AbortController();
+  /** Nodes that said they relay to the acceptor: only who has answered gets more than a small question. */
+  readonly #relays: DhtAddress[] = [];
+  #answer: (Buffer | undefined)[] | undefined;
+
+  constructor(letter: Consignment, carrier: Carrier, acceptor: DhtPeer, signal: AbortSignal) {
+    this.#letter = letter;
+    this.#carrier = carrier;
+    this.#acceptor = acceptor;
+    this.#gate = gateOf(letter.place, acceptor.publicKey);
+    this.#signal = AbortSignal.any([signal, this.#stop.signal]);
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+
+  async run(onTaken: () => void): Promise<Buffer> {
+    await this.#findRelay();
+    for (let round = 0; round < TRIES; round++) {
+      await this.#deliver();
+      const box = await this.#await(onTaken);
+      if (box) return box;
+    }
+    throw new Error('the acceptor loses what it is given');
+  }
+
+  /** Resolves with the first relay; others are found while the letter is already under way. */
+  #findRelay(): Promise<void> {
+    const { publicKey, relayAddresses } = this.#acceptor;
+    const query = this.#letter.node.findPeer(publicKey, {
+      ...(relayAddresses.length > 0 && { nodes: relayAddresses }),
+      retries: TRIES,
+    });
+    query.on('error', () => {});
+    const end = () => query.destroy();
+    this.#signal.addEventListener('abort', end, { once: true });
+    return new Promise((resolve, reject) => {
+      const read = async () => {
+        for await (const { from } of query) {
+          this.#relays.push({ host: from.host, port: from.port });
+          resolve();
+        }
+      };
+      read()
+        .catch(() => {})
+        .finally(() => {
+          this.#signal.removeEventListener('abort', end);
+          reject(this.#signal.aborted ? this.#signal.reason : new Error('no node relays to the acceptor'));
+        });
+    });
+  }
+
+  /** All fragments, several abreast; each brings back a part of the answer if it is quick. */
+  async #deliver(): Promise<void> {
+    const parts = splitBox(this.#letter.box);
+    const count = parts.length;
+    // A reply is held until the letter is whole, which must not depend on a fragment that is not yet sent.
+    const hold = count <= DHT_FRAGMENTS_ABREAST;
+    const queue = [...parts.entries()];
+    const work = async () => {
+      for (let next = queue.shift(); next; next = queue.shift()) {
+        const [index, bytes] = next;
+        await this.#knock({ op: 'fragment', ...this.#names(), hold, index, count, bytes }, index);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(count, DHT_FRAGMENTS_ABREAST) }, work));
+  }
+
+  /** Asks until the answer is whole; undefined if the acceptor has forgotten the letter. */
+  async #await(onTaken: () => void): Promise<Buffer | undefined> {
+    for (let asked = 0; ; asked++) {
+      const box = await this.#collect();
+      if (box) return box;
+      const reply = await this.#knock({ op: 'poll', ...this.#names(), hold: true, index: 0 }, asked);
+      if (reply.op === 'incomplete') return undefined;
+      onTaken();
+      if (reply.op === 'waiting') {
+        await sleep(DHT_POLL_GAPS_MS[Math.min(asked, DHT_POLL_GAPS_MS.length - 1)] ?? 0, this.#signal);
+      }
+    }
+  }
+
+  /** The answer's box, once any part of it has come. */
+  async #collect(): Promise<Buffer | undefined> {
+    const answer = this.#answer;
+    if (!answer) return undefined;
+    const missing = [...answer.keys()].filter((index) => !answer[index]);
+    const work = async () => {
+      for (let index = missing.shift(); index !== undefined; index = missing.shift()) {
+        await this.#knock({ op: 'poll', ...this.#names(), hold: false, index }, index);
+      }
+    };
+    await Promise.all(Array.from({ length: DHT_FRAGMENTS_ABREAST }, work));
+    const parts = (this.#answer ?? []).flatMap((bytes) => (bytes ? [bytes] : []));
+    return this.#answer === answer && parts.length === answer.length ? Buffer.concat(parts) : undefined;
+  }
+
+  #names() {
+    return { gate: this.#gate, id: this.#letter.id };
+  }
+
+  /** One knock over the relays in turn, each fragment beginning with another. */
+  async #knock(knock: Knock, turn: number): Promise<KnockReply> {
+    const payload = encodeKnock(knock);
+    for (let attempt = 0; ; attempt++) {
+      const first = (turn + attempt) % this.#relays.length;
+      const relays = [...this.#relays.slice(first), ...this.#relays.slice(0, first)];
+      const limit = deadline(DHT_KNOCK_MS, () => new Error('the acceptor is silent'), this.#signal);
+      try {
+        const reply = await staggered(
+          relays,
+          DHT_HEDGE_MS,
+          (relay, end) => this.#ask(payload, relay, end),
+          limit.signal,
+        );
+        this.#note(reply);
+        return reply;
+      } catch (error) {
+        this.#signal.throwIfAborted();
+        if (attempt + 1 >= TRIES) throw error;
+        // All relays may have refused at once: one that restarts needs a moment.
+        await sleep(DHT_HEDGE_MS, this.#signal);
+      } finally {
+        limit.dispose();
+      }
+    }
+  }
+
+  async #ask(payload: Buffer, relay: DhtAddress, signal: AbortSignal): Promise<KnockReply> {
+    const { node, keyPair } = this.#letter;
+    const to = { publicKey: this.#acceptor.publicKey, relay };
+    const reply = decodeReply(await this.#carrier.ask(node, to, keyPair, payload, signal));
+    if (!reply) throw new Error('the acceptor talks nonsense');
+    return reply;
+  }
+
+  #note(reply: KnockReply): void {
+    if (reply.op !== 'answer') return;
+    if (this.#answer?.length !== reply.count) this.#answer = new Array(reply.count).fill(undefined);
+    this.#answer[reply.index] = reply.bytes;
+  }
+}
+
+/**
+ * The way over the library's public interface: the letter lies in records of the DHT (`published`), a knock tells the
+ * acceptor whose, and the answer is looked for in records. Slower, and costs the network more.
+ * @throws the signal's reason
+ */
+export async function carryByRecords(
+  letter: Consignment,
+  acceptor: DhtPeer,
+  published: Promise<void>,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const { library, node, keyPair, place, id } = letter;
+  const seed = answerSeed(place, id, acceptor.publicKey);
+  const { publicKey } = library.keyPair(seed);
+  await published;
+  let end = () => {};
+  let knocked = Number.NEGATIVE_INFINITY;
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      if (performance.now() - knocked > DHT_RECORD_KNOCK_MS) {
+        end();
+        end = knockAt(node, acceptor, keyPair);
+        knocked = performance.now();
+      }
+      const box = await fetchBox(node, publicKey).catch(() => undefined);
+      if (box) return box;
+      await sleep(DHT_RECORD_POLL_MS, signal);
+    }
+  } finally {
+    end();
+  }
+}
+
+/** A plain HyperDHT connection attempt, of which the acceptor only sees whose it is. */
+function knockAt(node: DhtNode, acceptor: DhtPeer, keyPair: DhtKeyPair): () => void {
+  const stream = node.connect(acceptor.publicKey, {
+    keyPair,
+    localConnection: false,
+    holepunch: () => false,
+    ...(acceptor.relayAddresses.length > 0 && { relayAddresses: acceptor.relayAddresses }),
+  });
+  stream.on('error', () => {});
+  return () => stream.destroy();
+}
