@@ -104,6 +104,10 @@ export const DHT_HEDGE_MS = 400;
 export const DHT_POLL_GAPS_MS: readonly number[] = [0, 0, 0, 200, 500, 1_000, 2_000];
 /** An inviter looks for acceptors again and again: quickly at first, as an acceptor may just be announcing itself. */
 export const DHT_LOOKUP_GAPS_MS: readonly number[] = [100, 150, 250, 500, 1_000, 1_500, 2_000];
+/** After this long the next look begins beside one that has not ended. */
+export const DHT_LOOKUP_PATIENCE_MS = 1_000;
+/** Repeats of a question to one node, a second apart; the library's own 5 would hold a query up for 6 s. */
+export const DHT_QUERY_RETRIES = 2;
 /** Acceptors that one invitation is carried to side by side; with more, the one that waits longest makes room. */
 export const DHT_COURIERS_MAX = 24;
 /** Pause before a silent acceptor is tried again, times the number of failures. */
@@ -138,7 +142,7 @@ export const DHT_STALE_MS = 60_000;
 export const DHT_RECORD_BYTES = 850;
 export const DHT_RECORDS_MAX = 24;
 /** The slow path's pace: looking for the answer, and knocking again. */
-export const DHT_RECORD_POLL_MS = 700;
+export const DHT_RECORD_POLL_GAPS_MS: readonly number[] = [100, 150, 250, 400, 700];
 export const DHT_RECORD_KNOCK_MS = 5_000;
 
 // --- file rendezvous
@@ -271,6 +275,10 @@ export const IDENTITY_YEARS = 10;
 /** New certificates count from a day ago: the peer's clock may be behind ours. */
 export const IDENTITY_BACKDATE_MS = 24 * 3600_000;
 
+/** The index of keys is read anew at this age; where a key is not in it, at this one. */
+export const IDENTITY_INDEX_MS = 10_000;
+export const IDENTITY_INDEX_FRESH_MS = 1_000;
+
 // --- command line
 /** How long --email-password-command may take; a person may have to unlock a key. */
 export const PASSWORD_COMMAND_MS = 10_000;
@@ -347,3 +355,46 @@ export const WORMHOLE_TCP_CONNECT_MS = 30_000;
 export const WORMHOLE_HALF_CLOSED_MS = 60_000;
 /** What the tunnel still sends after SIGTERM before it is torn. */
 export const WORMHOLE_FLUSH_MS = 2_000;
+
+// --- the tunnel (docs/PROTOCOL.md)
+/** Version in the hello; a peer with another one is told so. */
+export const TUNNEL_VERSION = 1;
+/** Application bytes in one data frame; what a socket read gives at most. */
+export const TUNNEL_DATA_BYTES = 65_536;
+/** Plaintext of one record: a full data frame and its header, with room for a few control frames. */
+export const TUNNEL_RECORD_BYTES = 65_792;
+/** A target, a reason or a hello is text; the hello lists exports. */
+export const TUNNEL_TEXT_BYTES = 1_024;
+export const TUNNEL_HELLO_BYTES = 16_384;
+/** What either side may send on a new channel before it was granted more: a request goes with its open. */
+export const TUNNEL_FIRST_CREDIT_BYTES = 16 * 1024;
+/** Receive window of a channel: at first, and at most where its reader keeps up. */
+export const TUNNEL_WINDOW_BYTES = 256 * 1024;
+export const TUNNEL_WINDOW_MAX_BYTES = 4 * 1024 * 1024;
+/** All windows together; beyond it channels keep TUNNEL_FIRST_CREDIT_BYTES. */
+export const TUNNEL_WINDOWS_BYTES = 48 * 1024 * 1024;
+/** Open at once, both openers together. */
+export const TUNNEL_CHANNELS_MAX = 4_096;
+/** Control frames that wait behind a peer who takes nothing. */
+export const TUNNEL_QUEUE_BYTES = 16 * 1024 * 1024;
+/** A question on the idle stream keeps NAT mappings alive; this long without a byte the peer is gone. */
+export const TUNNEL_PING_MS = 4_000;
+export const TUNNEL_SILENCE_MS = 14_000;
+/** "I am here" on the new socket, until the peer's hello is there; and how long that may take. */
+export const TUNNEL_KNOCK_MS = 20;
+export const TUNNEL_START_MS = 10_000;
+/** Taking leave: what is queued still goes out. */
+export const TUNNEL_CLOSE_MS = 1_000;
+/** How long the exporting side tries to reach a target. */
+export const TUNNEL_DIAL_MS = 10_000;
+/** Datagrams remembered against replay. */
+export const TUNNEL_REPLAY_WINDOW = 2_048;
+/** 1500 less 28 for IPv4 and UDP, and our 27: magic, counter, channel, tag. */
+export const TUNNEL_DATAGRAM_BYTES = 1_445;
+/** A UDP source without traffic in either direction is forgotten; RFC 4787 REQ-5 asks for 2 minutes. */
+export const TUNNEL_FLOW_IDLE_MS = 120_000;
+export const TUNNEL_FLOWS_MAX = 1_024;
+/** Datagrams of a new source that wait for the peer's consent. */
+export const TUNNEL_FLOW_QUEUE = 32;
+/** Ports of one range that are listened on. */
+export const TUNNEL_RANGE_MAX = 1_024;

@@ -1,7 +1,17 @@
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { AwlError } from '../errors.js';
-import { CA_FILE, CERTIFICATE_FILE, formatName, type IdentityName, isNamePart, KEY_FILE } from './names.js';
+import { KeyIndex } from './key-index.js';
+import {
+  CA_FILE,
+  CERTIFICATE_FILE,
+  formatName,
+  type IdentityName,
+  isNamePart,
+  KEY_FILE,
+  matchesName,
+  type PartialName,
+} from './names.js';
 import { parsePrivateKey } from './private-key.js';
 import { inside, SafeFolder } from './safe-folder.js';
 import { type RepositoryEntry, type RepositorySurvey, surveyRepository } from './survey.js';
@@ -39,17 +49,19 @@ interface IdentityFiles {
 /**
  * The tree of identities `<path>/<owner>/<pin>/{cert.crt,private.key,ca.crt}` (spec b). Who is in it may connect.
  * Nothing in it is reached through a symbolic link, and no key is used that others may read.
- * Every call reads the files anew: a session loads its identities once and keeps them.
+ * Every call but `findByKey` reads the files anew: a session loads its identities once and keeps them.
  */
 export class AppRepository {
   readonly path: string;
   readonly #now: () => Date;
+  readonly #keys: KeyIndex;
 
   /** @param path folder as the user named it; it need not be there yet */
   constructor(path: string, options: RepositoryOptions = {}) {
     // plexus' default "" means the current folder.
     this.path = path === '' ? '.' : path;
     this.#now = options.now ?? (() => new Date());
+    this.#keys = new KeyIndex(this.path);
   }
 
   /**
@@ -99,6 +111,16 @@ export class AppRepository {
     } catch {
       return false;
     }
+  }
+
+  /**
+   * Whose key it is, for messages that bring a key and no name; with a pattern, the first who matches it. The answer
+   * may be some seconds old, so load the identity and compare the key.
+   * @param publicKeyInfo DER SubjectPublicKeyInfo
+   * @throws AwlError IDENTITY_UNSAFE if the repository itself must not be used
+   */
+  async findByKey(publicKeyInfo: Uint8Array, pattern: PartialName = {}): Promise<IdentityName | undefined> {
+    return (await this.#keys.find(publicKeyInfo)).find((name) => matchesName(name, pattern));
   }
 
   /**

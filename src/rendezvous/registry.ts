@@ -1,11 +1,13 @@
 import type { EmailSettings } from './email/settings.js';
 import type { HyperdhtSettings } from './hyperdht/settings.js';
+import type { OpendhtSettings } from './opendht/settings.js';
 import type { Rendezvous, RendezvousContext } from './types.js';
 
 /** Which rendezvous, with what it needs. */
 export type RendezvousSettings =
   | { readonly name: 'email'; readonly email: EmailSettings }
   | { readonly name: 'hyperdht'; readonly hyperdht: HyperdhtSettings }
+  | { readonly name: 'opendht'; readonly opendht: OpendhtSettings }
   | { readonly name: 'file'; readonly folder: string };
 
 type Opener<N extends RendezvousSettings['name']> = (
@@ -18,6 +20,7 @@ const BACKENDS: { readonly [N in RendezvousSettings['name']]: Opener<N> } = {
   email: async (settings, ctx) => (await import('./email/backend.js')).openEmail(settings.email, ctx),
   hyperdht: async (settings, ctx) =>
     (await import('./hyperdht/backend.js')).openHyperdht(settings.hyperdht, ctx),
+  opendht: async (settings, ctx) => (await import('./opendht/backend.js')).openOpendht(settings.opendht, ctx),
   file: async (settings, ctx) => (await import('./file.js')).openFile(settings.folder, ctx),
 };
 

@@ -20,7 +20,7 @@ const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
  */
 export class ReplayGuard {
   readonly #file: string | undefined;
-  /** Digest to time. A Map keeps the order of insertion, so the oldest come first. */
+  /** Digest to time, which may lie ahead. A Map keeps the order of insertion, so the oldest come first. */
   readonly #seen = new Map<string, number>();
   /** Which file `#offset` is in; inode numbers are used again, so the time of birth is part of it. */
   #generation = '';
@@ -52,9 +52,14 @@ export class ReplayGuard {
     return this.#problem;
   }
 
-  /** True the first time that `digest` (64 hex digits) comes; false ever after, and once closed. */
-  admit(digest: string, at: Date): Promise<boolean> {
-    const verdict = this.#queue.then(() => this.#admit(digest, at.getTime()));
+  /**
+   * True the first time that `digest` (64 hex digits) comes; false ever after, and once closed.
+   * @param retentionMs how long it is remembered at least, room permitting
+   */
+  admit(digest: string, at: Date, retentionMs: number = SEEN_RETENTION_MS): Promise<boolean> {
+    // A line holds no retention: what is kept longer counts as seen that much later.
+    const seenAt = at.getTime() + Math.max(0, retentionMs - SEEN_RETENTION_MS);
+    const verdict = this.#queue.then(() => this.#admit(digest, at.getTime(), seenAt));
     this.#queue = verdict.catch(() => {});
     return verdict;
   }
@@ -65,7 +70,7 @@ export class ReplayGuard {
     await this.#queue;
   }
 
-  async #admit(digest: string, at: number): Promise<boolean> {
+  async #admit(digest: string, now: number, at: number): Promise<boolean> {
     if (this.#closed || !DIGEST.test(digest) || this.#seen.has(digest)) return false;
     let first = true;
     await this.#onFile(async (handle) => {
@@ -77,10 +82,10 @@ export class ReplayGuard {
       await handle.appendFile(`\n${formatLine(digest, at, by)}`);
       // Appends do not mix: of several writers of one digest, the one whose line comes first has it.
       first = (await this.#readNews(handle)).get(digest) === by;
-      if (this.#offset > COMPACT_BYTES) await this.#compact(at);
+      if (this.#offset > COMPACT_BYTES) await this.#compact(now);
     });
     if (first) this.#seen.set(digest, at);
-    this.#forget(at);
+    this.#forget(now);
     return first;
   }
 
@@ -140,8 +145,9 @@ export class ReplayGuard {
 
   /** Drops what is past retention, then the oldest beyond the cap. */
   #forget(now: number): void {
-    for (const [digest, at] of this.#seen) {
-      if (this.#seen.size <= SEEN_MAX_ENTRIES && at >= now - SEEN_RETENTION_MS) return;
+    for (const [digest, at] of this.#seen) if (at < now - SEEN_RETENTION_MS) this.#seen.delete(digest);
+    for (const digest of this.#seen.keys()) {
+      if (this.#seen.size <= SEEN_MAX_ENTRIES) return;
       this.#seen.delete(digest);
     }
   }

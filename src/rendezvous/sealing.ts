@@ -1,17 +1,26 @@
 import { createHash } from 'node:crypto';
-import { EXTENSION_VERSION, SIGNING_TIME_WINDOW_MS } from '../constants.js';
+import { SIGNING_TIME_WINDOW_MS } from '../constants.js';
 import { AwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
 import type { HostIdentity, PeerIdentity } from '../identity/repository.js';
-import { type Certificate, checkIssuedBy, checkValidity } from '../identity/x509.js';
 import { decodeExtension, type Extension, encodeExtension } from '../wire/extension.js';
 import { checkSize } from '../wire/mime.js';
 import { decodeReference, encodeReference, type Reference } from '../wire/reference.js';
 import { decryptMessage, encryptMessage, signMessage, verifyMessage } from '../wire/smime.js';
+import {
+  bindExtension,
+  checkBinding,
+  checkOpening,
+  checkSealing,
+  complete,
+  missingMaterial,
+  signedDigest,
+  stale,
+} from './sealing-rules.js';
 import type { Envelope, LetterForm, LetterKind } from './types.js';
 
 /** An identity of which the certificates may be missing: plexus then writes in clear (spec b). */
-type Bare<T extends { readonly name: unknown }> = Pick<T, 'name'> & Partial<T>;
+export type Bare<T extends { readonly name: unknown }> = Pick<T, 'name'> & Partial<T>;
 
 export interface SealOptions {
   readonly app: string;
@@ -58,12 +67,6 @@ export interface Opened {
   readonly digest: string;
 }
 
-/** Both sides of a sealed exchange, complete. */
-interface Parties {
-  readonly host: HostIdentity;
-  readonly peer: PeerIdentity;
-}
-
 /**
  * Signs with the host's key and encrypts to the peer's certificate (spec c.3); in clear only if that was typed and
  * material is missing, as plexus decides it (spec b).
@@ -79,18 +82,8 @@ export function seal(options: SealOptions): Sealed {
     return { form: 'plain', bytes: Buffer.from(text), digest: plainDigest(text) };
   }
   const { host, peer } = parties;
-  checkValidity(host.cert, now, `the certificate of ${formatName(host.name)}`);
-  checkPeer(parties, now);
-  if (host.cert.fingerprint === peer.cert.fingerprint) {
-    throw new AwlError(
-      'IDENTITY_INVALID',
-      `${formatName(host.name)} and ${formatName(peer.name)} have the same key`,
-      {
-        hint: 'make an identity for each machine with: awl id init owner/pin',
-      },
-    );
-  }
-  const extension = options.extension && bind(options.extension, options, peer.cert);
+  checkSealing(parties, now);
+  const extension = options.extension && bindExtension(options.extension, options, peer.cert);
   const { message, attributes } = signMessage(text, {
     cert: host.cert.x509,
     key: host.key,
@@ -100,24 +93,6 @@ export function seal(options: SealOptions): Sealed {
   const bytes = encryptMessage(message, peer.cert.x509, options.cipher ?? 'aes256');
   checkSize(bytes);
   return { form: 'smime', bytes, digest: signedDigest(host.cert, attributes) };
-}
-
-/** The extension with what is true of this message, whatever the caller filled in there. */
-function bind(
-  extension: Partial<Extension>,
-  { app, kind, now }: SealOptions,
-  recipient: Certificate,
-): Extension {
-  return {
-    exp: Math.floor((now.getTime() + SIGNING_TIME_WINDOW_MS) / 1000),
-    cand: [],
-    caps: [],
-    ...extension,
-    v: EXTENSION_VERSION,
-    kind,
-    app,
-    to: recipient.fingerprint,
-  };
 }
 
 /**
@@ -132,11 +107,7 @@ export function open(envelope: Pick<Envelope, 'form' | 'bytes'>, options: OpenOp
   if (envelope.form === 'plain') return openPlain(envelope.bytes, options, parties !== undefined);
   if (!parties) throw missingMaterial(options);
   const { host, peer } = parties;
-  if (host.cert.fingerprint === peer.cert.fingerprint) {
-    // With one key on both sides our own messages would come back as the peer's.
-    throw misdirected(`${formatName(host.name)} and ${formatName(peer.name)} have the same key`);
-  }
-  checkPeer(parties, options.now);
+  checkOpening(parties, options.now);
   const verified = verifyMessage(decryptMessage(envelope.bytes, host.cert.x509, host.key), peer.cert.x509);
   const reference = decodeReference(verified.text.toString('latin1'));
   const extension = verified.extension && decodeExtension(verified.extension);
@@ -166,19 +137,6 @@ function openPlain(bytes: Uint8Array, options: OpenOptions, encryptable: boolean
   return { reference, digest: plainDigest(encodeReference(reference)) };
 }
 
-/** Dates of the pinned certificate, and on top of the pin the CA: the peer's as plexus 3.1, else the host's as 3.4. */
-function checkPeer({ host, peer }: Parties, now: Date): void {
-  checkValidity(peer.cert, now, `the certificate of ${formatName(peer.name)}`);
-  const ca = peer.ca ?? host.ca;
-  if (ca) checkIssuedBy(peer.cert, ca, now);
-}
-
-function checkBinding(extension: Extension, options: OpenOptions, host: HostIdentity): void {
-  if (extension.to !== host.cert.fingerprint) throw misdirected('it was sealed for somebody else');
-  if (extension.app !== options.app) throw misdirected('it was sealed for another app');
-  if (extension.kind !== options.kind) throw misdirected(`it is no ${options.kind} message`);
-}
-
 function checkFreshness(signedAt: Date | undefined, extension: Extension | undefined, now: Date): void {
   if (!signedAt) throw stale('it does not say when it was signed');
   const age = now.getTime() - signedAt.getTime();
@@ -186,41 +144,6 @@ function checkFreshness(signedAt: Date | undefined, extension: Extension | undef
     throw stale(`it was signed ${Math.round(Math.abs(age) / 1000)} s ${age > 0 ? 'ago' : 'in the future'}`);
   }
   if (extension && now.getTime() > extension.exp * 1000) throw stale('it has expired');
-}
-
-function misdirected(why: string): AwlError {
-  return new AwlError('MESSAGE_MISDIRECTED', `the message is not for this session: ${why}`);
-}
-
-function stale(why: string): AwlError {
-  return new AwlError('MESSAGE_STALE', `the message is too old or too new: ${why}`, {
-    hint: `set the clocks of both machines; ${SIGNING_TIME_WINDOW_MS / 60_000} minutes are allowed between signing and reading`,
-  });
-}
-
-/** Host with key, peer with certificate: spec b calls the pair encryptable. */
-function complete(options: {
-  readonly host: Bare<HostIdentity>;
-  readonly peer: Bare<PeerIdentity>;
-}): Parties | undefined {
-  const { host, peer } = options;
-  if (!host.cert || !host.key || !peer.cert) return undefined;
-  return { host: { ...host, cert: host.cert, key: host.key }, peer: { ...peer, cert: peer.cert } };
-}
-
-function missingMaterial({ host, peer }: Pick<SealOptions, 'host' | 'peer'>): AwlError {
-  const whose = host.cert && host.key ? peer.name : host.name;
-  return new AwlError(
-    'IDENTITY_MISSING',
-    `the certificate of ${formatName(whose)} is needed to seal messages`,
-    {
-      hint: 'make your own with awl id init, take the peer’s with awl id trust',
-    },
-  );
-}
-
-function signedDigest(signer: Certificate, attributes: Buffer): string {
-  return createHash('sha256').update(Buffer.from(signer.fingerprint, 'hex')).update(attributes).digest('hex');
 }
 
 function plainDigest(text: string): string {

@@ -1,4 +1,5 @@
 import { type Opened, type OpenOptions, open, type Sealed, type SealOptions, seal } from './sealing.js';
+import { openValue, sealValue } from './sealing-opendht.js';
 import type { Envelope, SealingName } from './types.js';
 
 /** How a backend's letters are sealed and opened; everything that protects is in here, nothing in the backend. */
@@ -11,6 +12,7 @@ export interface Sealing {
 
 const SEALINGS: Readonly<Record<SealingName, Sealing>> = {
   smime: { seal, open },
+  opendht: { seal: sealValue, open: openValue },
 };
 
 /** The sealing that a backend names. */

@@ -5,13 +5,13 @@ import type { Logger } from '../log.js';
 export type LetterKind = 'invite' | 'accept';
 
 /**
- * What the sealed bytes are: an S/MIME entity, or bare reference text (only where
- * plaintext was typed).
+ * What the sealed bytes are: an S/MIME entity, the signed part of an OpenDHT value, or bare reference text (only
+ * where plaintext was typed).
  */
-export type LetterForm = 'smime' | 'plain';
+export type LetterForm = 'smime' | 'opendht' | 'plain';
 
 /** How messages of a backend are sealed (one row in sealings.ts each). */
-export type SealingName = 'smime';
+export type SealingName = 'smime' | 'opendht';
 
 /** One opaque message to carry. Backends neither read nor change `bytes`. */
 export interface Letter {

@@ -4,6 +4,7 @@ import { formatName } from '../identity/names.js';
 import { publicKeyInfo } from '../identity/x509.js';
 import type { Logger } from '../log.js';
 import type { Opened } from '../rendezvous/sealing.js';
+import { retentionOf } from '../rendezvous/sealing-rules.js';
 import type { LetterFilter, Rendezvous } from '../rendezvous/types.js';
 import { keepMapping } from '../stun/keepalive.js';
 import { type Probe, probe } from '../stun/probe.js';
@@ -217,7 +218,7 @@ async function awaitAnswer(
         if (opened.extension && opened.extension.re !== invite) {
           throw new AwlError('MESSAGE_MISDIRECTED', 'the answer belongs to another invitation');
         }
-        if (!(await seen.admit(opened.digest, context.now()))) {
+        if (!(await seen.admit(opened.digest, context.now(), retentionOf(opened)))) {
           throw new AwlError('MESSAGE_REPLAYED', 'this answer was seen before');
         }
         // Deleting the mail must not hold up the punch.

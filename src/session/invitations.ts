@@ -2,6 +2,7 @@ import { RESPONSE_TIMEOUT_MS, SIGNING_TIME_WINDOW_MS } from '../constants.js';
 import { AwlError, isAwlError } from '../errors.js';
 import { formatName, type IdentityName, matchesName } from '../identity/names.js';
 import type { Opened } from '../rendezvous/sealing.js';
+import { retentionOf } from '../rendezvous/sealing-rules.js';
 import type { Envelope } from '../rendezvous/types.js';
 import { answerInvitation } from './answering.js';
 import type { SessionContext } from './context.js';
@@ -89,7 +90,7 @@ export class InvitationDesk {
     const { link, envelope } = delivery;
     try {
       const opened = openLetter(link, envelope, { settings, kind: 'invite', host, peer, now: now() });
-      if (!(await seen.admit(opened.digest, now()))) {
+      if (!(await seen.admit(opened.digest, now(), retentionOf(opened)))) {
         throw new AwlError('MESSAGE_REPLAYED', 'this invitation was seen before');
       }
       return opened;
@@ -164,12 +165,19 @@ export class InvitationDesk {
 
   async #peerFor(envelope: Envelope): Promise<PeerParty> {
     const { context, pinned } = this.#options;
-    const name = envelope.from;
-    if (!name) throw new AwlError('MESSAGE_NOT_PINNED', 'nobody says who wrote it');
+    const name = envelope.from ?? (await this.#nameOf(envelope));
+    if (!name)
+      throw new AwlError('MESSAGE_NOT_PINNED', 'nobody in the app repository has the key of its sender');
     if (!matchesName(name, context.settings.peer)) {
       throw new AwlError('MESSAGE_NOT_PINNED', `${formatName(name)} is not the peer that was named`);
     }
     return pinned.peer ?? loadPeer(context.repository, name, this.#loading());
+  }
+
+  /** Where only a key says who wrote, the repository says whose it is. */
+  async #nameOf({ fromKey }: Envelope): Promise<IdentityName | undefined> {
+    const { repository, settings } = this.#options.context;
+    return fromKey && repository.findByKey(fromKey, settings.peer);
   }
 
   #loading() {

@@ -28,14 +28,19 @@ export class UdpSocket {
   }
 
   /**
-   * Binds to `local`; port 0 lets the kernel choose, and {@link local} then says which.
+   * Binds to `local`; port 0 lets the kernel choose, and {@link local} then says which. With `ipv6Only` another
+   * socket may have the same port for IPv4.
    * @throws AwlError UDP_BIND when the address or port cannot be had
    */
-  static bind(local: Endpoint): Promise<UdpSocket> {
+  static bind(local: Endpoint, options: { readonly ipv6Only?: boolean } = {}): Promise<UdpSocket> {
     const type = isIP(local.address) === 6 ? 'udp6' : 'udp4';
     const family = type === 'udp6' ? 6 : 4;
-    // The default lookup is asynchronous even for literal addresses; a synchronous one keeps setTTL and send together.
-    const socket = createSocket({ type, lookup: (host, _options, done) => done(null, host, family) });
+    const socket = createSocket({
+      type,
+      ...options,
+      // The default lookup is asynchronous even for literal addresses; a synchronous one keeps setTTL and send together.
+      lookup: (host, _options, done) => done(null, host, family),
+    });
     return new Promise((resolve, reject) => {
       socket.once('error', (error) => {
         socket.close();

@@ -11,6 +11,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   turnserver: 'coturn',
   turnutils_natdiscovery: 'coturn',
   stund: 'stun-server',
+  dhtnode: 'dhtnode',
   wg: 'wireguard-tools',
   sshd: 'openssh-server',
   ssh: 'openssh-client',

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { SEEN_MAX_ENTRIES, SEEN_RETENTION_MS } from '../../../src/constants.js';
+import { SEEN_MAX_ENTRIES, SEEN_RETENTION_MS, SEEN_UNTIMED_RETENTION_MS } from '../../../src/constants.js';
 import { ReplayGuard } from '../../../src/rendezvous/replay-guard.js';
 
 const NOW = new Date('2026-11-21T12:00:00Z');
@@ -130,6 +130,17 @@ test('what is older than a day is forgotten, what is younger is not', async () =
   await writeFile(file, line(1, old - 1) + line(2, old + 1));
   expect(await admitOnce(1)).toBe(true);
   expect(await admitOnce(2)).toBe(false);
+});
+
+test('what says no time of its own is remembered for more than a year, others beside it are not', async () => {
+  const guard = await ReplayGuard.open(file, NOW);
+  expect(await guard.admit(digest(1), NOW, SEEN_UNTIMED_RETENTION_MS)).toBe(true);
+  expect(await guard.admit(digest(2), NOW)).toBe(true);
+  await guard.close();
+  const later = (ms: number) => new Date(NOW.getTime() + ms);
+  expect(await admitOnce(1, later(SEEN_UNTIMED_RETENTION_MS - 1))).toBe(false);
+  expect(await admitOnce(2, later(SEEN_RETENTION_MS + 1))).toBe(true);
+  expect(await admitOnce(1, later(SEEN_UNTIMED_RETENTION_MS + 1))).toBe(true);
 });
 
 test('a clock that was set back forgets nothing', async () => {
