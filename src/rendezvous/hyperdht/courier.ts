@@ -3,10 +3,12 @@ import {
   DHT_HEDGE_MS,
   DHT_KNOCK_MS,
   DHT_POLL_GAPS_MS,
+  DHT_QUERY_RETRIES,
   DHT_RECORD_KNOCK_MS,
-  DHT_RECORD_POLL_MS,
+  DHT_RECORD_POLL_GAPS_MS,
 } from '../../constants.js';
 import { deadline, sleep } from '../../util/sleep.js';
+import { abreast } from './abreast.js';
 import { decodeReply, encodeKnock, type Knock, type KnockReply, splitBox } from './knock.js';
 import type { DhtAddress, DhtKeyPair, DhtLibrary, DhtNode, DhtPeer } from './library.js';
 import { answerSeed, gateOf, type Place } from './place.js';
@@ -85,7 +87,7 @@ class Courier {
     const { publicKey, relayAddresses } = this.#acceptor;
     const query = this.#letter.node.findPeer(publicKey, {
       ...(relayAddresses.length > 0 && { nodes: relayAddresses }),
-      retries: TRIES,
+      retries: DHT_QUERY_RETRIES,
     });
     query.on('error', () => {});
     const end = () => query.destroy();
@@ -112,14 +114,9 @@ class Courier {
     const count = parts.length;
     // A reply is held until the letter is whole, which must not depend on a fragment that is not yet sent.
     const hold = count <= DHT_FRAGMENTS_ABREAST;
-    const queue = [...parts.entries()];
-    const work = async () => {
-      for (let next = queue.shift(); next; next = queue.shift()) {
-        const [index, bytes] = next;
-        await this.#knock({ op: 'fragment', ...this.#names(), hold, index, count, bytes }, index);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(count, DHT_FRAGMENTS_ABREAST) }, work));
+    await abreast(parts, DHT_FRAGMENTS_ABREAST, (bytes, index) =>
+      this.#knock({ op: 'fragment', ...this.#names(), hold, index, count, bytes }, index),
+    );
   }
 
   /** Asks until the answer is whole; undefined if the acceptor has forgotten the letter. */
@@ -131,7 +128,7 @@ class Courier {
       if (reply.op === 'incomplete') return undefined;
       onTaken();
       if (reply.op === 'waiting') {
-        await sleep(DHT_POLL_GAPS_MS[Math.min(asked, DHT_POLL_GAPS_MS.length - 1)] ?? 0, this.#signal);
+        await sleep(gapAfter(asked, DHT_POLL_GAPS_MS), this.#signal);
       }
     }
   }
@@ -141,12 +138,9 @@ class Courier {
     const answer = this.#answer;
     if (!answer) return undefined;
     const missing = [...answer.keys()].filter((index) => !answer[index]);
-    const work = async () => {
-      for (let index = missing.shift(); index !== undefined; index = missing.shift()) {
-        await this.#knock({ op: 'poll', ...this.#names(), hold: false, index }, index);
-      }
-    };
-    await Promise.all(Array.from({ length: DHT_FRAGMENTS_ABREAST }, work));
+    await abreast(missing, DHT_FRAGMENTS_ABREAST, (index) =>
+      this.#knock({ op: 'poll', ...this.#names(), hold: false, index }, index),
+    );
     const parts = (this.#answer ?? []).flatMap((bytes) => (bytes ? [bytes] : []));
     return this.#answer === answer && parts.length === answer.length ? Buffer.concat(parts) : undefined;
   }
@@ -215,7 +209,7 @@ export async function carryByRecords(
   let end = () => {};
   let knocked = Number.NEGATIVE_INFINITY;
   try {
-    for (;;) {
+    for (let asked = 0; ; asked++) {
       signal.throwIfAborted();
       if (performance.now() - knocked > DHT_RECORD_KNOCK_MS) {
         end();
@@ -224,11 +218,16 @@ export async function carryByRecords(
       }
       const box = await fetchBox(node, publicKey).catch(() => undefined);
       if (box) return box;
-      await sleep(DHT_RECORD_POLL_MS, signal);
+      await sleep(gapAfter(asked, DHT_RECORD_POLL_GAPS_MS), signal);
     }
   } finally {
     end();
   }
+}
+
+/** The last gap repeats. */
+function gapAfter(asked: number, gaps: readonly number[]): number {
+  return gaps[Math.min(asked, gaps.length - 1)] ?? 0;
 }
 
 /** A plain HyperDHT connection attempt, of which the acceptor only sees whose it is. */

@@ -75,12 +75,25 @@ export interface DhtNode extends EventEmitter {
   ping(to: DhtAddress): Promise<unknown>;
   lookup(topic: Buffer, options?: QueryOptions): DhtQuery<{ readonly peers: readonly DhtPeer[] }>;
   findPeer(publicKey: Buffer, options?: QueryOptions): DhtQuery<{ readonly from: DhtAddress }>;
-  announce(topic: Buffer, keyPair: DhtKeyPair, relays: readonly DhtAddress[]): DhtQuery<unknown>;
-  unannounce(topic: Buffer, keyPair: DhtKeyPair): Promise<void>;
-  immutablePut(value: Buffer): Promise<{ readonly hash: Buffer }>;
-  immutableGet(hash: Buffer): Promise<DhtRecord | null>;
-  mutablePut(keyPair: DhtKeyPair, value: Buffer, options: { readonly seq: number }): Promise<unknown>;
-  mutableGet(publicKey: Buffer): Promise<DhtRecord | null>;
+  announce(
+    topic: Buffer,
+    keyPair: DhtKeyPair,
+    relays: readonly DhtAddress[],
+    options?: QueryOptions,
+  ): DhtQuery<unknown>;
+  unannounce(topic: Buffer, keyPair: DhtKeyPair, options?: QueryOptions): Promise<void>;
+  immutablePut(value: Buffer, options: QueryOptions): Promise<{ readonly hash: Buffer }>;
+  immutableGet(hash: Buffer, options: QueryOptions): Promise<DhtRecord | null>;
+  mutablePut(
+    keyPair: DhtKeyPair,
+    value: Buffer,
+    options: QueryOptions & { readonly seq: number },
+  ): Promise<unknown>;
+  /** Without `latest` the first record that is signed rightly, instead of the newest of all nodes. */
+  mutableGet(
+    publicKey: Buffer,
+    options: QueryOptions & { readonly latest: false },
+  ): Promise<DhtRecord | null>;
   createServer(options: ServerOptions): DhtServer;
   connect(publicKey: Buffer, options: ConnectOptions): EventEmitter & { destroy(): void };
   destroy(options?: { readonly force?: boolean }): Promise<void>;

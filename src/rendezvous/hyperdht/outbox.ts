@@ -1,6 +1,8 @@
 import {
   DHT_COURIERS_MAX,
   DHT_LOOKUP_GAPS_MS,
+  DHT_LOOKUP_PATIENCE_MS,
+  DHT_QUERY_RETRIES,
   DHT_SILENT_PAUSE_MAX_MS,
   DHT_SILENT_PAUSE_MS,
 } from '../../constants.js';
@@ -57,18 +59,18 @@ export class Outbox {
   /** Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     for (let round = 0; !signal.aborted; round++) {
-      try {
-        await this.#look(signal);
-      } catch (error) {
+      const looking = this.#look(signal).catch((error) => {
         if (!signal.aborted) this.#options.log.debug(`looking for the recipient failed: ${errorText(error)}`);
-      }
+      });
       const gap = DHT_LOOKUP_GAPS_MS[Math.min(round, DHT_LOOKUP_GAPS_MS.length - 1)] ?? 0;
+      // One dead node of a small network holds a query up for seconds, not those that follow it.
+      await Promise.race([looking, sleep(DHT_LOOKUP_PATIENCE_MS, signal).catch(() => {})]);
       await sleep(gap, signal).catch(() => {});
     }
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const query = this.#options.node().lookup(this.#options.place.topic);
+    const query = this.#options.node().lookup(this.#options.place.topic, { retries: DHT_QUERY_RETRIES });
     query.on('error', () => {});
     const end = () => query.destroy();
     signal.addEventListener('abort', end, { once: true });

@@ -103,12 +103,15 @@ export interface Carrier {
  * Opens the private side of the library, if its inside is as this file knows it: the version, the functions, and
  * one handshake made in memory. Otherwise says what differs.
  */
-export function openCarrier(library: DhtLibrary): Carrier | { readonly differs: string } {
+export function openCarrier(
+  library: DhtLibrary,
+  load: (id: string) => unknown = requireModule,
+): Carrier | { readonly differs: string } {
   try {
-    const { version } = requireModule('hyperdht/package.json') as { version?: unknown };
+    const { version } = load('hyperdht/package.json') as { version?: unknown };
     if (version !== VERSION) return { differs: `its version is ${String(version)}, not ${VERSION}` };
-    const Wrap = requireModule('hyperdht/lib/noise-wrap') as NoiseWrapClass;
-    const missing = missingFunction();
+    const Wrap = load('hyperdht/lib/noise-wrap') as NoiseWrapClass;
+    const missing = missingFunction(load);
     if (missing) return { differs: `there is no ${missing}` };
     if (!shakesHands(library, Wrap)) return { differs: 'its handshake carries no payload of ours' };
     return makeCarrier(library, Wrap);
@@ -117,13 +120,13 @@ export function openCarrier(library: DhtLibrary): Carrier | { readonly differs: 
   }
 }
 
-function missingFunction(): string | undefined {
+function missingFunction(load: (id: string) => unknown): string | undefined {
   const expected: Record<string, readonly string[]> = {
     'hyperdht/lib/router': ['get', 'onpeerhandshake', 'onpeerholepunch', 'peerHandshake'],
     'hyperdht/lib/server': ['listen', 'refresh', '_onpeerhandshake', '_onpeerholepunch', '_localAddresses'],
   };
   for (const [module, names] of Object.entries(expected)) {
-    const { prototype } = requireModule(module) as { prototype: Readonly<Record<string, unknown>> };
+    const { prototype } = load(module) as { prototype: Readonly<Record<string, unknown>> };
     const name = names.find((one) => typeof prototype[one] !== 'function');
     if (name) return `${module} ${name}`;
   }

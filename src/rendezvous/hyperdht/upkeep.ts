@@ -4,12 +4,14 @@ import {
   DHT_CHECK_MS,
   DHT_CHECK_SOON_MS,
   DHT_KNOCK_MS,
+  DHT_QUERY_RETRIES,
   DHT_SETTLE_MS,
   DHT_STALE_MS,
 } from '../../constants.js';
 import { errorText } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import { deadline, sleep } from '../../util/sleep.js';
+import { abreast } from './abreast.js';
 import { decodeReply, encodeKnock } from './knock.js';
 import type { DhtAddress, DhtKeyPair, DhtLibrary, DhtNode, DhtServer } from './library.js';
 import { orAbort } from './node.js';
@@ -55,7 +57,8 @@ export class Upkeep {
   remove(place: Place): void {
     if (!this.#places.delete(place)) return;
     const { node, keyPair } = this.#options;
-    if (!node.destroyed) node.unannounce(place.topic, keyPair).catch(() => {});
+    if (!node.destroyed)
+      node.unannounce(place.topic, keyPair, { retries: DHT_QUERY_RETRIES }).catch(() => {});
   }
 
   /** Something may have changed: look now. */
@@ -101,7 +104,11 @@ export class Upkeep {
   /** Withdraws the announcements. */
   async leave(): Promise<void> {
     const { node, keyPair } = this.#options;
-    await Promise.allSettled([...this.#places.keys()].map(({ topic }) => node.unannounce(topic, keyPair)));
+    await Promise.allSettled(
+      [...this.#places.keys()].map(({ topic }) =>
+        node.unannounce(topic, keyPair, { retries: DHT_QUERY_RETRIES }),
+      ),
+    );
   }
 
   /** Relays other than ourselves: a node that can be reached directly names itself, too. */
@@ -147,24 +154,22 @@ export class Upkeep {
     const due = [...this.#places].filter(
       ([, last]) => all || last.relays !== relays || now - last.at > DHT_ANNOUNCE_MS,
     );
-    const work = async () => {
-      for (let next = due.shift(); next && !signal.aborted; next = due.shift()) {
-        const [place] = next;
-        try {
-          // No relays: that is how an acceptor says that it reads records only.
-          const announcing = node.announce(place.topic, keyPair, carrier ? addresses : []);
-          announcing.on('error', () => {});
-          await orAbort(
-            announcing.finished(),
-            AbortSignal.any([signal, AbortSignal.timeout(2 * DHT_SETTLE_MS)]),
-          );
-          if (this.#places.has(place)) this.#places.set(place, { relays, at: performance.now() });
-        } catch (error) {
-          if (!signal.aborted) log.debug(`announcing failed: ${errorText(error)}`);
-        }
+    await abreast(due, ABREAST, async ([place]) => {
+      if (signal.aborted) return;
+      try {
+        // No relays: that is how an acceptor says that it reads records only.
+        const announced = carrier ? addresses : [];
+        const announcing = node.announce(place.topic, keyPair, announced, { retries: DHT_QUERY_RETRIES });
+        announcing.on('error', () => {});
+        await orAbort(
+          announcing.finished(),
+          AbortSignal.any([signal, AbortSignal.timeout(2 * DHT_SETTLE_MS)]),
+        );
+        if (this.#places.has(place)) this.#places.set(place, { relays, at: performance.now() });
+      } catch (error) {
+        if (!signal.aborted) log.debug(`announcing failed: ${errorText(error)}`);
       }
-    };
-    await Promise.all(Array.from({ length: ABREAST }, work));
+    });
   }
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
