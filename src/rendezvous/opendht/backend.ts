@@ -100,13 +100,14 @@ class OpendhtRendezvous implements Rendezvous {
     }
     if (!this.#joined) await this.prepare(ended);
     const over = new AbortController();
+    const key = this.#key(toKey, app, kind);
     const answered = letter.answers !== undefined && VALUE_ID.test(letter.answers);
     const announcement = new Announcement({
       network: this.#network,
-      key: this.#key(toKey, app, kind),
+      key,
       dat: Buffer.from(letter.bytes),
-      valueId: answered ? BigInt(letter.answers ?? '') : this.#newId(kind),
-      ...(!answered && { anotherId: () => this.#newId(kind) }),
+      valueId: answered ? BigInt(letter.answers ?? '') : this.#newId(key, kind),
+      ...(!answered && { anotherId: () => this.#newId(key, kind) }),
       log: this.#ctx.log,
       signal: AbortSignal.any([this.#closing.signal, over.signal]),
     });
@@ -167,8 +168,8 @@ class OpendhtRendezvous implements Rendezvous {
     }
   }
 
-  #newId(kind: LetterKind): bigint {
-    const id = PROCESS_VALUE_IDS.next(this.#ctx.now());
+  #newId(key: Buffer, kind: LetterKind): bigint {
+    const id = PROCESS_VALUE_IDS.next(key, this.#ctx.now());
     if (kind === 'invite') this.#invited.add(id);
     return id;
   }
