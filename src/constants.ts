@@ -129,12 +129,19 @@ export const DHT_KNOCK_SOURCES = 1_000;
 export const DHT_KNOCK_TOTAL_BURST = 3_000;
 export const DHT_KNOCK_TOTAL_PER_S = 600;
 /** The same for letters that lie in the DHT's records: each look costs 20 datagrams. */
-export const DHT_FETCH_BURST = 16;
-export const DHT_FETCH_PER_S = 4;
+export const DHT_FETCH_BURST = 8;
+export const DHT_FETCH_PER_S = 2;
+/** And where letters come no other way. */
+export const DHT_FETCH_ONLY_BURST = 64;
+export const DHT_FETCH_ONLY_PER_S = 10;
+/** Who knocks is looked up once in so many seconds; keys of letters that are here already are remembered. */
+export const DHT_FETCH_AGAIN_S = 1;
+export const DHT_FETCHED_MAX = 1_024;
 /** Nodes of the DHT forget announcements after 13 to 27 minutes. */
 export const DHT_ANNOUNCE_MS = 8 * 60_000;
 /** An acceptor knocks at its own door this often, and sooner while something is wrong. */
-export const DHT_CHECK_MS = 10_000;
+export const DHT_CHECK_MS = 5_000;
+export const DHT_CHECK_RECORDS_MS = 15_000;
 export const DHT_CHECK_SOON_MS = 1_500;
 /** Unreachable for this long: the node is made anew. */
 export const DHT_STALE_MS = 60_000;

@@ -36,11 +36,15 @@ export const ERROR_CODES = {
   // 74 EX_IOERR: own network or STUN server
   STUN_UNREACHABLE: 74,
   UDP_BIND: 74,
+  TCP_BIND: 74,
+  TUNNEL_BIND: 74,
   // 75 EX_TEMPFAIL: both sides are there but no datagram came through in time
   HANDSHAKE_TIMEOUT: 75,
   LIMIT_REACHED: 75,
+  TUNNEL_LOST: 75,
   // 76 EX_PROTOCOL: these two NATs cannot be punched
   NAT_IMPOSSIBLE: 76,
+  TUNNEL_REFUSED: 76,
   // 77 EX_NOPERM: an identity is missing, unsafe or unusable
   IDENTITY_NAME: 77,
   IDENTITY_MISSING: 77,

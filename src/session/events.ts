@@ -34,6 +34,22 @@ export type AwlEvent =
       readonly signal: string | null;
     }
   | {
+      readonly event: 'tunnel-open';
+      readonly session: string;
+      /** Where imports listen. */
+      readonly imports: readonly string[];
+      /** What the peer exports. */
+      readonly offered: readonly string[];
+    }
+  | {
+      readonly event: 'tunnel-closed';
+      readonly session: string;
+      readonly reason: string;
+      /** Bytes of the stream, sealed. */
+      readonly sent: number;
+      readonly received: number;
+    }
+  | {
       readonly event: 'refused';
       readonly code: ErrorCode;
       readonly message: string;

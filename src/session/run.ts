@@ -1,6 +1,5 @@
 import { AwlError, ERROR_CODES, errorText, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
-import type { ExecSpec } from '../launch/spec.js';
 import { silentLogger } from '../log.js';
 import { accept } from './acceptor.js';
 import { invite } from './initiator.js';
@@ -9,6 +8,7 @@ import type { Passage } from './passage.js';
 import { exitStatus, runPayload } from './payload.js';
 import type { AcceptorSettings, SessionSettings } from './settings.js';
 import { ensureStateDirectory, stateDirectory, stateKey } from './state-dir.js';
+import { runTunnel } from './tunnel.js';
 
 /**
  * The one-shot initiator: invites, punches, runs the payload.
@@ -16,9 +16,8 @@ import { ensureStateDirectory, stateDirectory, stateKey } from './state-dir.js';
  * @throws AwlError with the diagnosis
  */
 export async function runInitiator(settings: SessionSettings): Promise<number> {
-  const exec = requireExec(settings);
-  const passage = await invite(settings);
-  return exitStatus(await runPayload(passage, exec, settings));
+  requireUse(settings);
+  return use(await invite(settings), settings);
 }
 
 /**
@@ -28,7 +27,7 @@ export async function runInitiator(settings: SessionSettings): Promise<number> {
  * @throws AwlError if accepting cannot begin at all
  */
 export async function runAcceptor(settings: AcceptorSettings): Promise<number> {
-  const exec = requireExec(settings);
+  requireUse(settings);
   const log = settings.log ?? silentLogger;
   const name = `${settings.app} ${formatName(settings.host)}`;
   const folder = ensureStateDirectory(stateDirectory(settings.stateDir));
@@ -41,7 +40,7 @@ export async function runAcceptor(settings: AcceptorSettings): Promise<number> {
   let first: Promise<number> | undefined;
   try {
     for await (const passage of accept(settings)) {
-      const payload = payloadOf(passage, exec, settings);
+      const payload = payloadOf(passage, settings);
       first ??= payload;
       payloads.add(payload);
       void payload.finally(() => payloads.delete(payload));
@@ -57,9 +56,9 @@ export async function runAcceptor(settings: AcceptorSettings): Promise<number> {
 }
 
 /** One payload of the accept loop; its failure is a line in the log, never the end of the loop. */
-async function payloadOf(passage: Passage, exec: ExecSpec, settings: SessionSettings): Promise<number> {
+async function payloadOf(passage: Passage, settings: SessionSettings): Promise<number> {
   try {
-    return exitStatus(await runPayload(passage, exec, settings));
+    return await use(passage, settings);
   } catch (error) {
     const known = isAwlError(error) ? error : new AwlError('INTERNAL', errorText(error), { cause: error });
     const log = (settings.log ?? silentLogger).child(passage.session);
@@ -76,9 +75,16 @@ async function payloadOf(passage: Passage, exec: ExecSpec, settings: SessionSett
   }
 }
 
-function requireExec(settings: SessionSettings): ExecSpec {
-  if (settings.exec) return settings.exec;
+/** Hands the passage to the program or to the built-in tunnel; yields the exit status. */
+async function use(passage: Passage, settings: SessionSettings): Promise<number> {
+  const { exec, tunnel } = settings;
+  if (tunnel) return runTunnel(passage, tunnel, settings);
+  return exec ? exitStatus(await runPayload(passage, exec, settings)) : 0;
+}
+
+function requireUse({ exec, tunnel }: SessionSettings): void {
+  if (exec || tunnel) return;
   throw new AwlError('USAGE_MISSING', 'there is nothing to run on the passage', {
-    hint: 'name a program with --exec-command, and its arguments with --exec-args',
+    hint: 'name a program with --exec-command, or use the built-in tunnel: --export, --import, --stdio',
   });
 }

@@ -6,6 +6,7 @@ import type { RendezvousSettings } from '../rendezvous/registry.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
 import type { EventSink } from './events.js';
+import type { TunnelSettings } from './tunnel.js';
 
 /** Everything a session needs to know; the command line and the library both end here. */
 export interface SessionSettings {
@@ -37,6 +38,8 @@ export interface SessionSettings {
   /** Folder for the seen-set and locks; default: `$XDG_STATE_HOME/awl` or `~/.local/state/awl`. */
   readonly stateDir?: string;
   readonly exec?: ExecSpec;
+  /** The built-in tunnel instead of a program. */
+  readonly tunnel?: TunnelSettings;
   /** Streams of a payload without `--exec-log`: ours (one-shot on a terminal), or none. */
   readonly stdio?: StdioMode;
   readonly log?: Logger;

@@ -1,0 +1,90 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { TUNNEL_FLOW_IDLE_MS, TUNNEL_FLOW_QUEUE } from '../constants.js';
+import { errorText } from '../errors.js';
+import type { Logger } from '../log.js';
+import type { ChannelHandler } from './mux.js';
+import type { Tunnel } from './tunnel.js';
+
+/**
+ * One UDP source of the importing side: a connected socket of its own here, so that answers find their way and
+ * nobody else's datagrams do. Ends after a time without traffic.
+ */
+export function serveFlow(
+  tunnel: Tunnel,
+  id: number,
+  target: { readonly host: string; readonly port: number },
+  log: Logger,
+): ChannelHandler {
+  let socket: Socket | undefined;
+  let over = false;
+  const early: Buffer[] = [];
+  const idle = setTimeout(() => close(true), TUNNEL_FLOW_IDLE_MS);
+  const unsubscribe = tunnel.onDatagrams(id, (payload) => {
+    idle.refresh();
+    if (socket) socket.send(payload, () => {});
+    else if (early.length < TUNNEL_FLOW_QUEUE) early.push(payload);
+  });
+  const close = (tell: boolean) => {
+    if (over) return;
+    over = true;
+    clearTimeout(idle);
+    unsubscribe();
+    socket?.close();
+    if (tell) tunnel.mux.reset(id);
+  };
+  void tunnel.closed.then(
+    () => close(false),
+    () => close(false),
+  );
+  void open(target).then(
+    (opened) => {
+      if (over) {
+        opened.close();
+        return;
+      }
+      socket = opened;
+      opened.on('message', (payload) => {
+        idle.refresh();
+        tunnel.sendDatagram(id, payload);
+      });
+      // ICMP: nobody listens there now. The flow stays, as a UDP service may come back.
+      opened.on('error', () => {});
+      tunnel.mux.accept(id);
+      for (const payload of early.splice(0)) opened.send(payload, () => {});
+    },
+    (error) => {
+      log.info(`udp:${target.host}:${target.port} cannot be reached: ${errorText(error)}`);
+      tunnel.mux.refuse(id, errorText(error));
+      close(false);
+    },
+  );
+  return {
+    accepted() {},
+    refused() {},
+    // A flow carries datagrams; bytes on its stream are the peer's mistake and go nowhere.
+    data() {},
+    credit() {},
+    ended: () => close(true),
+    reset: () => close(false),
+  };
+}
+
+async function open({ host, port }: { readonly host: string; readonly port: number }): Promise<Socket> {
+  const address = isIP(host) === 0 ? (await lookup(host)).address : host;
+  const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.connect(port, address, () => {
+        socket.off('error', reject);
+        resolve();
+      });
+    });
+    return socket;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}

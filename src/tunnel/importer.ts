@@ -1,0 +1,71 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Logger } from '../log.js';
+import { formatEndpoint } from '../util/endpoint.js';
+import { formatTarget, type ImportSpec, type LocalSpec } from '../wire/tunnel-target.js';
+import { ChannelError } from './channel.js';
+import { listenForFlows } from './flow-importer.js';
+import { join } from './join.js';
+import { bindError, type Listener } from './listener.js';
+import type { Tunnel } from './tunnel.js';
+
+/**
+ * Listens for every import; all or none.
+ * @throws AwlError TUNNEL_BIND naming the port that is taken
+ */
+export async function listenForImports(
+  tunnel: Tunnel,
+  imports: readonly ImportSpec[],
+  log: Logger,
+): Promise<Listener[]> {
+  const listeners: Listener[] = [];
+  try {
+    for (const spec of imports) {
+      const { local, target } = spec;
+      if (target.protocol === 'udp' && 'port' in local) {
+        listeners.push(await listenForFlows(tunnel, local, target, log));
+      } else listeners.push(await listen(tunnel, spec, log));
+    }
+    return listeners;
+  } catch (error) {
+    await Promise.all(listeners.map((listener) => listener.close()));
+    throw error;
+  }
+}
+
+async function listen(tunnel: Tunnel, { local, target }: ImportSpec, log: Logger): Promise<Listener> {
+  const name = formatTarget(target);
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    const channel = tunnel.connect(name);
+    channel.once('error', (error) => {
+      if (error instanceof ChannelError && error.refused)
+        log.warning(`${name}: the peer says: ${error.message}`);
+    });
+    join(socket, channel);
+  });
+  await bound(server, local);
+  const at = server.address();
+  return {
+    at: typeof at === 'object' && at !== null ? formatEndpoint(at) : String(at),
+    close: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function bound(server: Server, local: LocalSpec): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (cause: Error) => reject(bindError(local, cause));
+    server.once('error', onError);
+    server.listen('path' in local ? { path: local.path } : { host: local.address, port: local.port }, () => {
+      server.off('error', onError);
+      // Running out of descriptors for a while must not end the process.
+      server.on('error', () => {});
+      resolve();
+    });
+  });
+}

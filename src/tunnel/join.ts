@@ -1,0 +1,32 @@
+import type { Socket } from 'node:net';
+import type { Channel } from './channel.js';
+
+/**
+ * Joins a socket and a channel until both directions are over: half-close, reset and backpressure pass through. A
+ * direction that ended in order arrives whole, whatever becomes of the other.
+ */
+export function join(socket: Socket, channel: Channel): void {
+  socket.pipe(channel);
+  channel.pipe(socket);
+  socket.on('error', () => {
+    socket.unpipe(channel);
+    if (!channel.writableEnded) {
+      channel.destroy();
+      return;
+    }
+    // What the socket said ended in order; only the way back is gone.
+    channel.unpipe(socket);
+    channel.resume();
+    if (channel.writableFinished) channel.destroy();
+    else channel.once('finish', () => channel.destroy());
+  });
+  socket.once('close', () => {
+    if (!channel.writableEnded) channel.destroy();
+  });
+  channel.once('end', () => {
+    if (channel.deaf) socket.destroySoon();
+  });
+  channel.once('close', () => {
+    if (!socket.destroyed && !(channel.readableEnded && channel.writableFinished)) socket.resetAndDestroy();
+  });
+}

@@ -1,0 +1,37 @@
+import { hkdfSync } from 'node:crypto';
+import type { PunchRole } from './confirm.js';
+
+const KEY_BYTES = 32;
+
+/** Keys and stream ids of one tunnel as one of its ends uses them. */
+export interface TunnelKeys {
+  readonly send: DirectionKeys;
+  readonly receive: DirectionKeys;
+}
+
+export interface DirectionKeys {
+  /** Seals the records of the stream. */
+  readonly stream: Buffer;
+  /** Seals datagrams. */
+  readonly datagram: Buffer;
+  /** UDX stream id at the receiving end, 31 bits: whoever does not know the keys cannot guess it. */
+  readonly streamId: number;
+}
+
+/**
+ * All keys of a tunnel (docs/PROTOCOL.md, "The tunnel"): HKDF-SHA256 of the passage's session key, no salt,
+ * info = "awl tunnel v1 " || purpose || " from " || the sending role.
+ * @throws RangeError if the session key is not 32 bytes
+ */
+export function deriveTunnelKeys(sessionKey: Uint8Array, role: PunchRole): TunnelKeys {
+  if (sessionKey.length !== KEY_BYTES) throw new RangeError('a session key has 32 bytes');
+  const derive = (purpose: string, from: PunchRole, bytes: number) =>
+    Buffer.from(hkdfSync('sha256', sessionKey, '', `awl tunnel v1 ${purpose} from ${from}`, bytes));
+  const direction = (from: PunchRole): DirectionKeys => ({
+    stream: derive('stream', from, KEY_BYTES),
+    datagram: derive('datagram', from, KEY_BYTES),
+    streamId: derive('stream id', from, 4).readUInt32BE() >>> 1,
+  });
+  const other = role === 'invite' ? 'accept' : 'invite';
+  return { send: direction(role), receive: direction(other) };
+}
