@@ -5,8 +5,13 @@ import { expect, test } from 'vitest';
 import { openRendezvous, RENDEZVOUS_NAMES } from '../../src/rendezvous/registry.js';
 import { backendContract, type ContractBench } from '../support/backend-contract.js';
 
-/** Where each entry of the registry is put to the test; `email` needs real servers. */
-const CONTRACTS = { file: 'here', email: 'test/interop/email-contract.test.ts' };
+/** Where each entry of the registry is put to the test; the others need real parts. */
+const CONTRACTS = {
+  file: 'here',
+  email: 'test/interop/email-contract.test.ts',
+  hyperdht: 'test/interop/hyperdht-contract.test.ts',
+  opendht: 'test/interop/opendht-contract.test.ts',
+};
 
 test('every rendezvous in the registry has its contract run', () => {
   expect(new Set(RENDEZVOUS_NAMES)).toEqual(new Set(Object.keys(CONTRACTS)));

@@ -1,7 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import {
+  DHT_FETCH_AGAIN_S,
   DHT_FETCH_BURST,
+  DHT_FETCH_ONLY_BURST,
+  DHT_FETCH_ONLY_PER_S,
   DHT_FETCH_PER_S,
+  DHT_FETCHED_MAX,
   DHT_HELD_MAX,
   DHT_HOLD_MS,
   DHT_KNOCK_BURST,
@@ -53,6 +57,8 @@ export class Station {
   readonly #knocks: FloodGuard;
   readonly #fetches: FloodGuard;
   readonly #echo = newEcho();
+  /** Knockers whose letter came from the DHT's records. */
+  readonly #fetched = new Set<string>();
   /** By gate, in hex. */
   readonly #places = new Map<string, { readonly place: Place; readonly recipients: Set<Recipient> }>();
   #post: Post | undefined;
@@ -65,9 +71,11 @@ export class Station {
     const together = { burst: DHT_KNOCK_TOTAL_BURST, perSecond: DHT_KNOCK_TOTAL_PER_S };
     const clock = () => performance.now();
     this.#knocks = new FloodGuard(each, together, DHT_KNOCK_SOURCES, clock);
-    const fetches = { burst: DHT_FETCH_BURST, perSecond: DHT_FETCH_PER_S };
-    // One knocker may be looked up every two seconds.
-    this.#fetches = new FloodGuard({ burst: 1, perSecond: 0.5 }, fetches, DHT_KNOCK_SOURCES, clock);
+    const fetches = options.carrier
+      ? { burst: DHT_FETCH_BURST, perSecond: DHT_FETCH_PER_S }
+      : { burst: DHT_FETCH_ONLY_BURST, perSecond: DHT_FETCH_ONLY_PER_S };
+    const again = { burst: 1, perSecond: 1 / DHT_FETCH_AGAIN_S };
+    this.#fetches = new FloodGuard(again, fetches, DHT_KNOCK_SOURCES, clock);
   }
 
   /** Opens the door on this node, in place of the one before. */
@@ -195,9 +203,10 @@ export class Station {
   /** Somebody knocked who carries no letter: it may lie in the DHT's records. */
   #fetch(key: Buffer): void {
     const node = this.#post?.node;
-    if (!node || this.#places.size === 0 || !this.#fetches.admit(key.toString('hex'))) return;
+    const name = key.toString('hex');
+    if (!node || this.#places.size === 0 || this.#fetched.has(name) || !this.#fetches.admit(name)) return;
     fetchBox(node, key).then(
-      (box) => box && this.#takeWhole(box, Buffer.from(key)),
+      (box) => box && this.#takeWhole(box, Buffer.from(name, 'hex')),
       (error) => this.#options.log.debug(`a letter in the DHT cannot be read: ${errorText(error)}`),
     );
   }
@@ -207,6 +216,11 @@ export class Station {
     for (const { place } of this.#places.values()) {
       if (!openParcel(place.boxKey, 'invite', box)) continue;
       if (!this.#inbox.find(place, id)) this.#handOver(this.#inbox.admit(place, id, recordsOf), box);
+      this.#fetched.add(recordsOf.toString('hex'));
+      for (const oldest of this.#fetched) {
+        if (this.#fetched.size <= DHT_FETCHED_MAX) break;
+        this.#fetched.delete(oldest);
+      }
       return;
     }
   }

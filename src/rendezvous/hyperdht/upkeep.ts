@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   DHT_ANNOUNCE_MS,
   DHT_CHECK_MS,
+  DHT_CHECK_RECORDS_MS,
   DHT_CHECK_SOON_MS,
   DHT_KNOCK_MS,
   DHT_QUERY_RETRIES,
@@ -93,7 +94,7 @@ export class Upkeep {
           if (performance.now() - good > DHT_STALE_MS) this.#options.onStale();
         }
         healthy = found;
-        await this.#pause(found ? DHT_CHECK_MS : DHT_CHECK_SOON_MS, signal);
+        await this.#pause(found ? this.#restMs : DHT_CHECK_SOON_MS, signal);
       }
     } finally {
       node.off('network-change', renew);
@@ -109,6 +110,10 @@ export class Upkeep {
         node.unannounce(topic, keyPair, { retries: DHT_QUERY_RETRIES }),
       ),
     );
+  }
+
+  get #restMs(): number {
+    return this.#options.carrier ? DHT_CHECK_MS : DHT_CHECK_RECORDS_MS;
   }
 
   /** Relays other than ourselves: a node that can be reached directly names itself, too. */
@@ -127,10 +132,7 @@ export class Upkeep {
     if (!relay) return false;
     const limit = deadline(DHT_KNOCK_MS, () => new Error('silence'), signal);
     try {
-      if (!carrier) {
-        await orAbort(node.ping(relay), limit.signal);
-        return true;
-      }
+      if (!carrier) return await orAbort(this.#isListed(relays), limit.signal);
       const to = { publicKey: keyPair.publicKey, relay };
       const payload = encodeKnock({ op: 'echo', ...echo });
       const reply = decodeReply(await carrier.ask(node, to, library.keyPair(), payload, limit.signal));
@@ -143,6 +145,15 @@ export class Upkeep {
     } finally {
       limit.dispose();
     }
+  }
+
+  /** True if a node still knows that we are announced: all that can be asked without the library's inside. */
+  async #isListed(relays: readonly DhtAddress[]): Promise<boolean> {
+    const { node, keyPair } = this.#options;
+    const query = node.findPeer(keyPair.publicKey, { nodes: relays, retries: DHT_QUERY_RETRIES });
+    query.on('error', () => {});
+    for await (const _found of query) return true;
+    return false;
   }
 
   /** Announces what is due: what was added, what is old, everything when relays changed or `all` is asked for. */
