@@ -24,8 +24,11 @@ const TYPES = {
 /** Absolute stream offsets are numbers: 2^53 bytes are 9 PB. A ping's value is the pinging side's own affair. */
 export type TubusSection =
   | { readonly type: 'link' | 'link-echo' | 'tear' | 'tear-echo' }
-  | { readonly type: 'ping' | 'ping-echo'; readonly value: bigint }
-  | { readonly type: 'edge' | 'edge-echo' | 'move-echo'; readonly offset: number }
+  | { readonly type: 'ping'; readonly value: bigint }
+  | { readonly type: 'ping-echo'; readonly value: bigint }
+  | { readonly type: 'edge'; readonly offset: number }
+  | { readonly type: 'edge-echo'; readonly offset: number }
+  | { readonly type: 'move-echo'; readonly offset: number }
   | { readonly type: 'move'; readonly offset: number; readonly data: Buffer };
 
 export interface TubusPacket {

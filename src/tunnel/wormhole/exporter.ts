@@ -1,0 +1,39 @@
+import { connect } from 'node:net';
+import { WORMHOLE_TCP_CONNECT_MS } from '../../constants.js';
+import type { Logger } from '../../log.js';
+import { formatHostPort, type HostPort } from '../../util/host-port.js';
+import type { TubusConnection } from '../tubus/connection.js';
+import { WormholeMux } from './mux.js';
+
+/** The exporting end: opens a TCP connection to the one service for each client of the importer, until the tunnel ends. */
+export async function exportService(
+  connection: TubusConnection,
+  service: HostPort,
+  log: Logger,
+): Promise<void> {
+  let nextId = 0;
+  const mux = new WormholeMux(connection, log, (id) => {
+    // Ids come one by one (spec plexus h.2); an empty frame for any other is a second close of a client that is over.
+    if (id !== nextId) return;
+    nextId = (id + 1) >>> 0;
+    if (mux.isFull) {
+      log.warning('too many clients at once: one was refused');
+      void mux.sendClose(id).catch(() => {});
+      return;
+    }
+    const socket = connect({ host: service.host, port: service.port, allowHalfOpen: true });
+    const limit = setTimeout(() => {
+      log.warning(`the service ${formatHostPort(service)} did not answer a client within 30 s`);
+      socket.destroy();
+    }, WORMHOLE_TCP_CONNECT_MS);
+    socket.once('connect', () => clearTimeout(limit));
+    socket.once('close', () => clearTimeout(limit));
+    socket.once('error', (error) => {
+      if (socket.bytesRead + socket.bytesWritten === 0) {
+        log.warning(`the service ${formatHostPort(service)} refused a client: ${error.message}`);
+      }
+    });
+    mux.add(id, socket);
+  });
+  await mux.run();
+}

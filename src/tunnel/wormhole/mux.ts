@@ -1,0 +1,102 @@
+import type { Socket } from 'node:net';
+import { WORMHOLE_BACKLOG_BYTES, WORMHOLE_CLIENTS_MAX, WORMHOLE_FLUSH_MS } from '../../constants.js';
+import type { Logger } from '../../log.js';
+import { encodeFrameHeader, FrameReader } from '../../wire/tubus-frame.js';
+import type { TubusConnection } from '../tubus/connection.js';
+import { type ClientTunnel, WormholeClient } from './client.js';
+
+/**
+ * The TCP connections of one wormhole over one tubus stream. The wire has no credit of single clients, so that a
+ * TCP reader that stays behind by WORMHOLE_BACKLOG_BYTES holds up the others until it reads.
+ */
+export class WormholeMux implements ClientTunnel {
+  readonly #connection: TubusConnection;
+  readonly #log: Logger;
+  readonly #clients = new Map<number, WormholeClient>();
+  readonly #onUnknown: (id: number) => void;
+  #backlog = 0;
+  #wake: (() => void) | undefined;
+  #over = false;
+
+  /** @param onUnknown an empty frame came for an id that has no client: the exporter opens one */
+  constructor(connection: TubusConnection, log: Logger, onUnknown: (id: number) => void = () => {}) {
+    this.#connection = connection;
+    this.#log = log;
+    this.#onUnknown = onUnknown;
+  }
+
+  get isFull(): boolean {
+    return this.#over || this.#clients.size >= WORMHOLE_CLIENTS_MAX;
+  }
+
+  add(id: number, socket: Socket): void {
+    this.#clients.set(id, new WormholeClient(id, socket, this, this.#log));
+  }
+
+  sendData(id: number, data: Buffer): Promise<void> {
+    return this.#connection.write(Buffer.concat([encodeFrameHeader(id, data.length), data]));
+  }
+
+  sendClose(id: number): Promise<void> {
+    return this.#connection.write(encodeFrameHeader(id, 0));
+  }
+
+  /** The same empty frame, from the importer, for an id of its own choice. */
+  sendOpen(id: number): Promise<void> {
+    return this.#connection.write(encodeFrameHeader(id, 0));
+  }
+
+  backlog(change: number): void {
+    this.#backlog += change;
+    this.#wake?.();
+  }
+
+  forget(id: number): void {
+    this.#clients.delete(id);
+    this.#wake?.();
+  }
+
+  /** Hands on what comes until the tunnel ends; then every client gets what arrived for it. */
+  async run(): Promise<void> {
+    const reader = new FrameReader();
+    void this.#connection.ended.then(() => this.#wake?.());
+    for (;;) {
+      await this.#until(() => this.#backlog < WORMHOLE_BACKLOG_BYTES || this.#connection.end !== undefined);
+      const chunks = await this.#connection.read();
+      if (!chunks) break;
+      for (const chunk of chunks) {
+        for (const part of reader.push(chunk)) {
+          const client = this.#clients.get(part.id);
+          if (part.kind === 'data') client?.receive(part.data);
+          else if (client) client.peerClosed();
+          else this.#onUnknown(part.id);
+        }
+      }
+    }
+    this.#over = true;
+    await this.#deliver();
+  }
+
+  /** A reader that takes nothing for WORMHOLE_FLUSH_MS is not waited for. */
+  async #deliver(): Promise<void> {
+    for (const client of [...this.#clients.values()]) client.finish();
+    let [left, late] = [this.#backlog, false];
+    const timer = setInterval(() => {
+      late = this.#backlog >= left;
+      left = this.#backlog;
+      this.#wake?.();
+    }, WORMHOLE_FLUSH_MS);
+    await this.#until(() => late || this.#clients.size === 0);
+    clearInterval(timer);
+    for (const client of [...this.#clients.values()]) client.destroy();
+  }
+
+  async #until(ready: () => boolean): Promise<void> {
+    while (!ready()) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = undefined;
+    }
+  }
+}
