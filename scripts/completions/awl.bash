@@ -33,7 +33,7 @@ _awl() {
     stun-server) words='--log-level= --log-file= --config= --help --version --listen= --port= --alt-port=' ;;
     completion) words='bash zsh fish --log-level= --log-file= --config= --help --version' ;;
     *)
-      words='--accept --app-id= --app-repo= --host-info= --peer-info= --stun-server= --stun-client= --punch-hops= --response-timeout= --handshake-timeout= --once --accept-timeout= --rendezvous= --file-dir= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --exec-command= --exec-args= --exec-env= --exec-pwd= --exec-log= --exec-detach --allow-plaintext --allow-private --allow-loopback --cipher= --state-dir= --json --log-level= --log-file= --config= --help --version'
+      words='--accept --app-id= --app-repo= --host-info= --peer-info= --stun-server= --stun-client= --punch-hops= --response-timeout= --handshake-timeout= --once --accept-timeout= --rendezvous= --file-dir= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --exec-command= --exec-args= --exec-env= --exec-pwd= --exec-log= --exec-detach --allow-plaintext --allow-private --allow-loopback --cipher= --state-dir= --export= --import= --stdio= --json --log-level= --log-file= --config= --help --version'
       (( COMP_CWORD == 1 )) && words="id doctor stun-server completion help $words" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -4,12 +4,16 @@ import { PAST_OPTIONS } from './options/past.js';
 import { PAYLOAD_OPTIONS } from './options/payload.js';
 import { RENDEZVOUS_OPTIONS } from './options/rendezvous.js';
 import type { OptionSpec } from './options/spec.js';
+import { TUNNEL_OPTIONS } from './options/tunnel.js';
+import { WORMHOLE_OPTIONS } from './options/wormhole.js';
 
 const TABLE = [
   ...CONNECTION_OPTIONS,
   ...RENDEZVOUS_OPTIONS,
   ...PAYLOAD_OPTIONS,
+  ...TUNNEL_OPTIONS,
   ...GENERAL_OPTIONS,
+  ...WORMHOLE_OPTIONS,
   ...PAST_OPTIONS,
 ] as const;
 

@@ -4,6 +4,7 @@ import { tokenize } from '../launch/tokenize.js';
 import type { AcceptorSettings } from '../session/settings.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
+import type { TunnelTarget } from '../wire/tunnel-target.js';
 import { parseLocal, parseServer } from './endpoints.js';
 import { appName, execArgs, identityOf } from './generation.js';
 import { expandHome } from './input-file.js';
@@ -11,12 +12,15 @@ import type { OptionName } from './options.js';
 import { optionNamed } from './options.js';
 import { rendezvousSettings } from './rendezvous-settings.js';
 import { badValue } from './source.js';
+import { tunnelSettings } from './tunnel-settings.js';
 import type { OptionValues } from './values.js';
 
 /** What the options of a session come to, before log, events and signal are added. */
 export interface CliSettings {
   readonly accept: boolean;
   readonly settings: AcceptorSettings;
+  /** Standard input and output are one connection to this. */
+  readonly stdio?: TunnelTarget;
   /** For standard error, one line each. */
   readonly warnings: readonly string[];
 }
@@ -38,7 +42,9 @@ export async function sessionSettings(
   const app = appName(values);
   const stun = stunServers(values);
   const command = path(values, 'exec-command');
-  requireAll({ '--app-id': app, '--stun-server': stun[0], '--exec-command': command });
+  const builtIn = tunnelSettings(values);
+  const use = builtIn ?? command;
+  requireAll({ '--app-id': app, '--stun-server': stun[0], '--exec-command': use });
   checkApp(app ?? '', values);
   const { rendezvous, warnings } = await rendezvousSettings(values, env, accept, signal);
   const seconds = (name: OptionName) => {
@@ -59,7 +65,8 @@ export async function sessionSettings(
     responseTimeoutMs: seconds('response-timeout') ?? 60_000,
     handshakeTimeoutMs: seconds('handshake-timeout') ?? 60_000,
     cipher: values.choice('cipher') === 'des3' ? 'des3' : 'aes256',
-    exec: execSpec(values, command ?? ''),
+    ...(command !== undefined && { exec: execSpec(values, command) }),
+    ...(builtIn && { tunnel: builtIn.tunnel }),
     ...(values.flag('allow-plaintext') && { allowPlaintext: true }),
     ...(values.flag('allow-private') && { allowPrivate: true }),
     ...(values.flag('allow-loopback') && { allowLoopback: true }),
@@ -67,7 +74,7 @@ export async function sessionSettings(
     ...(values.flag('once') && { once: true }),
     ...(acceptTimeoutMs !== undefined && { acceptTimeoutMs }),
   };
-  return { accept, settings, warnings };
+  return { accept, settings, ...(builtIn?.stdio && { stdio: builtIn.stdio }), warnings };
 }
 
 function requireAll(required: Readonly<Record<string, unknown>>): void {

@@ -27,6 +27,12 @@ export function join(socket: Socket, channel: Channel): void {
     if (channel.deaf) socket.destroySoon();
   });
   channel.once('close', () => {
-    if (!socket.destroyed && !(channel.readableEnded && channel.writableFinished)) socket.resetAndDestroy();
+    if (!socket.destroyed && !(channel.readableEnded && channel.writableFinished)) abort(socket);
   });
+}
+
+/** A Unix socket knows no reset. */
+function abort(socket: Socket): void {
+  if (socket.remoteAddress === undefined) socket.destroy();
+  else socket.resetAndDestroy();
 }

@@ -30,7 +30,7 @@ export function joinStdio(tunnel: Tunnel, target: TunnelTarget, streams: StdioSt
       output.off('error', onOutputGone);
       output.off('close', onOutputGone);
       input.unpipe(channel);
-      input.pause();
+      input.destroy();
       if (output.writableLength === 0 || output.destroyed) resolve();
       else output.once('drain', resolve);
     });

@@ -286,8 +286,14 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     release: options.release,
   });
   const tunnel = new Tunnel(options, path);
-  await tunnel.peerHello.catch((error) => tunnel.closed.then(() => Promise.reject(error)));
-  return tunnel;
+  try {
+    await tunnel.peerHello;
+    return tunnel;
+  } catch (error) {
+    await tunnel.closed;
+    options.signal?.throwIfAborted();
+    throw error;
+  }
 }
 
 function lost(what: string): AwlError {

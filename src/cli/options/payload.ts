@@ -10,7 +10,7 @@ export const PAYLOAD_OPTIONS = [
     group: 'exec',
     commands: ['session'],
     placeholder: 'PROGRAM',
-    help: 'program to start on the passage, searched in PATH, no shell (required)',
+    help: 'program to start on the passage, searched in PATH, no shell (required, unless the built-in tunnel is used)',
   },
   {
     name: 'exec-args',

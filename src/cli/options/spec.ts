@@ -21,6 +21,7 @@ export const GROUPS = {
   email: 'E-mail rendezvous',
   accept: 'Accepting',
   exec: 'What runs on the passage',
+  tunnel: 'The built-in tunnel',
   security: 'Security',
   command: 'Options of this command',
   general: 'General',
