@@ -21,6 +21,7 @@ _awl() {
     --cipher) words='aes256 des3' ;;
     --log-level) words='fatal error warning info debug trace' ;;
     --bits) words='2048 3072 4096' ;;
+    --purpose) words='import export' ;;
     *) return ;;
   esac
   if [[ -n $name ]]; then
@@ -31,10 +32,11 @@ _awl() {
     id) words='init export trust list --app-repo= --json --log-level= --log-file= --config= --help --version --bits= --out= --as= --replace --long' ;;
     doctor) words='--stun-server= --stun-client= --json --log-level= --log-file= --config= --help --version' ;;
     stun-server) words='--log-level= --log-file= --config= --help --version --listen= --port= --alt-port=' ;;
+    wormhole) words='--log-level= --log-file= --config= --help --version --purpose= --service= --gateway= --faraway= --obscure=' ;;
     completion) words='bash zsh fish --log-level= --log-file= --config= --help --version' ;;
     *)
       words='--accept --app-id= --app-repo= --host-info= --peer-info= --stun-server= --stun-client= --punch-hops= --response-timeout= --handshake-timeout= --once --accept-timeout= --rendezvous= --file-dir= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --exec-command= --exec-args= --exec-env= --exec-pwd= --exec-log= --exec-detach --allow-plaintext --allow-private --allow-loopback --cipher= --state-dir= --export= --import= --stdio= --json --log-level= --log-file= --config= --help --version'
-      (( COMP_CWORD == 1 )) && words="id doctor stun-server completion help $words" ;;
+      (( COMP_CWORD == 1 )) && words="id doctor stun-server wormhole completion help $words" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
   [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace 2>/dev/null

@@ -89,6 +89,32 @@ export const COMMANDS: readonly CommandSpec[] = [
     },
   },
   {
+    name: 'wormhole',
+    summary: 'carry a TCP service over a punched path, as the program wormhole does',
+    forms: [
+      '--purpose=import|export --service=ADDRESS:PORT --gateway=ADDRESS:PORT --faraway=ADDRESS:PORT [OPTION]...',
+    ],
+    details: [
+      'Takes the command line of wormhole and speaks its wire format, so that the other side may be either. One ' +
+        'side exports a TCP service, the other imports it: whoever connects to the importer reaches the service.',
+      'The wire format has no encryption worth the name and does not tell who sends: let TLS or ssh run inside. ' +
+        'The TUBUS_ variables of the real one change its limits.',
+    ],
+    examples: [
+      [
+        'awl --accept ... --exec-command=awl --exec-args="wormhole --purpose=export --service=127.0.0.1:22 ' +
+          '--gateway=%innerip%:%innerport% --faraway=%peerip%:%peerport% --obscure=env"',
+        'export ssh to whoever may connect',
+      ],
+      [
+        'awl ... --exec-command=awl --exec-args="wormhole --purpose=import --service=127.0.0.1:2222 ' +
+          '--gateway=%innerip%:%innerport% --faraway=%peerip%:%peerport% --obscure=env"',
+        'then ssh -p 2222 127.0.0.1 reaches it',
+      ],
+    ],
+    load: async () => (await import('./wormhole.js')).runWormholeCommand,
+  },
+  {
     name: 'completion',
     summary: 'print the completion script of a shell',
     forms: ['bash|zsh|fish'],
@@ -100,7 +126,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'man',
     summary: 'print a man page as roff',
     forms: ['[PAGE]'],
-    details: ['Pages: awl, awl-id, awl-doctor, awl-stun-server, awl.ini.'],
+    details: ['Pages: awl, awl-id, awl-doctor, awl-stun-server, awl-wormhole, awl.ini.'],
     hidden: true,
     load: async () => (await import('./man.js')).runMan,
   },
