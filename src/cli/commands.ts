@@ -91,9 +91,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'wormhole',
     summary: 'carry a TCP service over a punched path, as the program wormhole does',
-    forms: [
-      '--purpose=import|export --service=ADDRESS:PORT --gateway=ADDRESS:PORT --faraway=ADDRESS:PORT [OPTION]...',
-    ],
+    forms: ['--purpose=import|export --service=A:P --gateway=A:P --faraway=A:P'],
     details: [
       'Takes the command line of wormhole and speaks its wire format, so that the other side may be either. One ' +
         'side exports a TCP service, the other imports it: whoever connects to the importer reaches the service.',

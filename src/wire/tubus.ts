@@ -4,7 +4,7 @@ import {
   TUBUS_RECEIVE_MAX_BYTES,
   TUBUS_SIGN,
   TUBUS_VERSION,
-} from '../constants.js';
+} from './tubus-constants.js';
 import { maskDatagram, unmaskDatagram } from './tubus-mask.js';
 
 /** Section types of tubus (spec plexus h.1); an echo is its question's type with bit 0 set. */

@@ -1,4 +1,4 @@
-import { TUBUS_EDGE_STEPS, TUBUS_PIECES_MAX } from '../../constants.js';
+import { TUBUS_EDGE_STEPS, TUBUS_PIECES_MAX } from '../../wire/tubus-constants.js';
 import type { TubusLimits } from './limits.js';
 
 /** What became of a move: both `stored` and `known` are echoed, the others are counted only. */

@@ -11,7 +11,7 @@ import {
   TUBUS_SHUTDOWN_MS,
   TUBUS_SILENCE_MS,
   TUBUS_WINDOW_BYTES,
-} from '../../constants.js';
+} from '../../wire/tubus-constants.js';
 
 /** What one tubus connection may use; times in milliseconds, sizes in bytes. */
 export interface TubusLimits {

@@ -1,5 +1,5 @@
-import { TUBUS_LINGER_MS, TUBUS_LINK_REPEAT_MS } from '../../constants.js';
 import { moveCapacity, sectionBytes, type TubusPacket, type TubusSection } from '../../wire/tubus.js';
+import { TUBUS_LINGER_MS, TUBUS_LINK_REPEAT_MS } from '../../wire/tubus-constants.js';
 import { Incoming } from './incoming.js';
 import type { TubusLimits } from './limits.js';
 import { Outgoing } from './outgoing.js';

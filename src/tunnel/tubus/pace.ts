@@ -4,7 +4,7 @@ import {
   TUBUS_LINK_REPEAT_MS,
   TUBUS_REPEAT_MAX_MS,
   TUBUS_REPEAT_MIN_MS,
-} from '../../constants.js';
+} from '../../wire/tubus-constants.js';
 
 const SHRINK = 0.75;
 

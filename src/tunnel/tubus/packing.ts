@@ -1,5 +1,5 @@
-import { TUBUS_HEADER_BYTES } from '../../constants.js';
 import { sectionBytes, type TubusSection } from '../../wire/tubus.js';
+import { TUBUS_HEADER_BYTES } from '../../wire/tubus-constants.js';
 
 /**
  * Lays sections out in datagrams of at most `packetBytes`, in tubus' own order: links, pings and move echoes by

@@ -1,4 +1,4 @@
-import { TUBUS_LINK_REPEAT_MS } from '../../constants.js';
+import { TUBUS_LINK_REPEAT_MS } from '../../wire/tubus-constants.js';
 import type { Pace } from './pace.js';
 
 const REMEMBERED = 8;

@@ -1,4 +1,4 @@
-import { TUBUS_PINS_MAX } from '../../constants.js';
+import { TUBUS_PINS_MAX } from '../../wire/tubus-constants.js';
 
 /**
  * Which pin is the peer's. The connecting side learns it from a link-echo, the accepting side from a link that a

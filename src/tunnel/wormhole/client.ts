@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
-import { WORMHOLE_FRAME_BYTES, WORMHOLE_HALF_CLOSED_MS } from '../../constants.js';
 import { errorText } from '../../errors.js';
 import type { Logger } from '../../log.js';
+import { WORMHOLE_FRAME_BYTES, WORMHOLE_HALF_CLOSED_MS } from '../../wire/tubus-constants.js';
 
 /** What a client needs of the tunnel; `send` waits for room. */
 export interface ClientTunnel {

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
-import { WORMHOLE_TCP_CONNECT_MS } from '../../constants.js';
 import type { Logger } from '../../log.js';
 import { formatHostPort, type HostPort } from '../../util/host-port.js';
+import { WORMHOLE_TCP_CONNECT_MS } from '../../wire/tubus-constants.js';
 import type { TubusConnection } from '../tubus/connection.js';
 import { WormholeMux } from './mux.js';
 

@@ -1,8 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { WORMHOLE_CLIENTS_MAX } from '../../constants.js';
 import { AwlError, errorText } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import { formatHostPort, type HostPort } from '../../util/host-port.js';
+import { WORMHOLE_CLIENTS_MAX } from '../../wire/tubus-constants.js';
 import type { TubusConnection } from '../tubus/connection.js';
 import { WormholeMux } from './mux.js';
 

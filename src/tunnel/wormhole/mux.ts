@@ -1,6 +1,10 @@
 import type { Socket } from 'node:net';
-import { WORMHOLE_BACKLOG_BYTES, WORMHOLE_CLIENTS_MAX, WORMHOLE_FLUSH_MS } from '../../constants.js';
 import type { Logger } from '../../log.js';
+import {
+  WORMHOLE_BACKLOG_BYTES,
+  WORMHOLE_CLIENTS_MAX,
+  WORMHOLE_FLUSH_MS,
+} from '../../wire/tubus-constants.js';
 import { encodeFrameHeader, FrameReader } from '../../wire/tubus-frame.js';
 import type { TubusConnection } from '../tubus/connection.js';
 import { type ClientTunnel, WormholeClient } from './client.js';

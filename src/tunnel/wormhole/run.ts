@@ -1,9 +1,9 @@
-import { WORMHOLE_FLUSH_MS } from '../../constants.js';
 import { AwlError } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import { type Endpoint, formatEndpoint } from '../../util/endpoint.js';
 import { formatHostPort, type HostPort } from '../../util/host-port.js';
 import { UdpSocket } from '../../util/udp.js';
+import { WORMHOLE_FLUSH_MS } from '../../wire/tubus-constants.js';
 import { describeEnd, TubusConnection } from '../tubus/connection.js';
 import type { TubusLimits } from '../tubus/limits.js';
 import { exportService } from './exporter.js';
