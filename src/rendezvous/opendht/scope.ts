@@ -13,33 +13,37 @@ function ranges(...cidrs: string[]): BlockList {
   return list;
 }
 
-/** IANA special-purpose registries (RFC 6890). */
-const LOOPBACK = ranges('127.0.0.0/8', '::1/128');
-const PRIVATE = ranges('10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7');
-const NOWHERE = ranges(
-  '0.0.0.0/8',
-  '169.254.0.0/16',
-  '192.0.0.0/24',
-  '198.18.0.0/15',
-  '224.0.0.0/4',
-  '240.0.0.0/4',
-  '::/128',
-  // Whatever wraps an IPv4 address would be a detour around the rules above.
-  '::/96',
-  '::ffff:0:0/96',
-  '64:ff9b::/96',
-  '2002::/16',
-  'fe80::/10',
-  'ff00::/8',
-);
+/** IANA special-purpose registries (RFC 6890), by family: a list of both takes an IPv4 address for a mapped one. */
+const RANGES = {
+  ipv4: {
+    loopback: ranges('127.0.0.0/8'),
+    private: ranges('10.0.0.0/8', '100.64.0.0/10', '172.16.0.0/12', '192.168.0.0/16'),
+    nowhere: ranges(
+      '0.0.0.0/8',
+      '169.254.0.0/16',
+      '192.0.0.0/24',
+      '198.18.0.0/15',
+      '224.0.0.0/4',
+      '240.0.0.0/4',
+    ),
+  },
+  ipv6: {
+    loopback: ranges('::1/128'),
+    private: ranges('fc00::/7'),
+    // Whatever wraps an IPv4 address would be a detour around the rules above.
+    nowhere: ranges('::/96', '::ffff:0:0/96', '64:ff9b::/96', '2002::/16', 'fe80::/10', 'ff00::/8'),
+  },
+} as const;
 
 /** The scope of an address in canonical text. */
 export function scopeOf(address: string): Scope {
-  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-  if (isIP(address) === 0) return undefined;
-  if (LOOPBACK.check(address, family)) return 'loopback';
-  if (NOWHERE.check(address, family)) return undefined;
-  return PRIVATE.check(address, family) ? 'private' : 'public';
+  const version = isIP(address);
+  if (version === 0) return undefined;
+  const family = version === 6 ? 'ipv6' : 'ipv4';
+  const { loopback, nowhere, private: inner } = RANGES[family];
+  if (loopback.check(address, family)) return 'loopback';
+  if (nowhere.check(address, family)) return undefined;
+  return inner.check(address, family) ? 'private' : 'public';
 }
 
 /**
