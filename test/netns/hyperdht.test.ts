@@ -1,0 +1,194 @@
+import type { ChildProcess } from 'node:child_process';
+import { symlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type Compiled, compile } from '../support/compiled.js';
+import { Lab, type LabOptions } from '../support/lab.js';
+import { needs } from '../support/needs.js';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const SIDE = join(ROOT, 'test/fixtures/programs/hyperdht-side.mjs');
+const NODES = { host: '192.0.2.10', port: 49737, count: 5 };
+const BOOTSTRAP = [{ host: NODES.host, port: NODES.port }];
+
+interface Line {
+  readonly event: string;
+  readonly ms: number;
+  readonly same?: boolean;
+  readonly rss: number;
+  readonly in: number;
+  readonly out: number;
+}
+
+/** A child that prints a JSON line for whatever happens. */
+class Side {
+  readonly lines: Line[] = [];
+  output = '';
+  readonly #child: ChildProcess;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    let rest = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      rest += text;
+      const lines = rest.split('\n');
+      rest = lines.pop() ?? '';
+      this.lines.push(...lines.map((line) => JSON.parse(line) as Line));
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.output += text;
+    });
+  }
+
+  all(event: string): Line[] {
+    return this.lines.filter((line) => line.event === event);
+  }
+
+  /** Waits for the `count`th event of that name. */
+  async event(event: string, count = 1, ms = 30_000): Promise<Line> {
+    const limit = performance.now() + ms;
+    for (;;) {
+      const found = this.all(event)[count - 1];
+      if (found) return found;
+      if (performance.now() > limit || this.#child.exitCode !== null) {
+        throw new Error(`no ${event} number ${count} in ${ms} ms\n${this.output}`);
+      }
+      await new Promise((done) => setTimeout(done, 20));
+    }
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = new Promise((done) => this.#child.once('exit', done));
+    this.#child.kill(signal);
+    await ended;
+  }
+}
+
+/*
+ *   a -- NAT -- 4 routers -- NAT -- b        a: acceptor, b: inviter
+ *                  |
+ *                  s   five DHT nodes on 192.0.2.10
+ */
+describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'tcpdump'))('HyperDHT through kernel NATs', () => {
+  let compiled: Compiled;
+  let lab: Lab | undefined;
+
+  beforeAll(async () => {
+    compiled = await compile('rendezvous/hyperdht/backend.ts');
+    await symlink(join(ROOT, 'node_modules'), join(compiled.dir, 'node_modules'));
+  }, 60_000);
+  afterAll(() => compiled?.remove());
+  afterEach(async () => {
+    await lab?.down();
+    lab = undefined;
+  });
+
+  async function up(name: string, o: LabOptions): Promise<{ nodes: Side; acceptor: Side }> {
+    lab = await Lab.up(name, o);
+    const nodes = start('s', 'nodes', NODES);
+    await nodes.event('up');
+    const acceptor = start('a', 'accept', {});
+    await acceptor.event('prepared');
+    return { nodes, acceptor };
+  }
+
+  function start(role: string, what: string, options: object): Side {
+    const args = [SIDE, compiled.dir, what, JSON.stringify({ bootstrap: BOOTSTRAP, ...options })];
+    return new Side(lab!.spawn(role, process.execPath, args));
+  }
+
+  /** All UDP that passes the acceptor's NAT, as tcpdump's lines. */
+  async function sniff(): Promise<string[]> {
+    const lines: string[] = [];
+    const child = lab!.spawn('nata', 'tcpdump', ['-i', 'any', '-n', '-l', '-q', '--immediate-mode', 'udp']);
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => lines.push(...text.split('\n')));
+    await new Promise((done) => child.stderr?.on('data', (text) => /listening on/.test(text) && done(text)));
+    return lines;
+  }
+
+  test.each(['symmetric', 'port-restricted'])(
+    'letters pass two %s NATs in small datagrams, without a hole punched',
+    async (type) => {
+      const { acceptor } = await up('pair', { a: type, b: type, delay: '10ms' });
+      const seen = await sniff();
+      const inviter = start('b', 'invite', { rounds: 12 });
+      await inviter.event('answer', 12);
+      await inviter.event('closed');
+      expect(inviter.all('answer').every(({ same }) => same)).toBe(true);
+      expect(acceptor.all('answered')).toHaveLength(12);
+      // Inviter to node, node to acceptor and back are 4 x 20 ms; look-up and search of a relay as much again each.
+      const took = inviter
+        .all('answer')
+        .map(({ ms }) => ms)
+        .sort((x, y) => x - y);
+      expect(took[6]).toBeLessThan(300);
+      const sizes = seen.flatMap((line) => (/length (\d+)/.exec(line) ?? []).slice(1).map(Number));
+      expect(sizes.length).toBeGreaterThan(100);
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(1172);
+      const direct = seen.filter((line) => line.includes(lab!.addr['natb'] ?? 'nobody'));
+      expect(direct).toEqual([]);
+    },
+  );
+
+  test('a tenth of all datagrams lost delays letters, and loses none', async () => {
+    await up('loss', { a: 'port-restricted', b: 'symmetric', loss: '10%' });
+    const inviter = start('b', 'invite', { rounds: 12 });
+    await inviter.event('answer', 12, 60_000);
+    const took = inviter.all('answer').map(({ ms }) => ms);
+    expect(inviter.all('answer').every(({ same }) => same)).toBe(true);
+    expect(Math.max(...took)).toBeLessThan(15_000);
+  });
+
+  test('after a restart of the whole DHT, a cut and a new address the acceptor is found again', async () => {
+    const { nodes, acceptor } = await up('trouble', { a: 'port-restricted', b: 'port-restricted' });
+    await start('b', 'invite', {}).event('answer');
+    await nodes.stop('SIGKILL');
+    const inviter = start('b', 'invite', {});
+    await new Promise((done) => setTimeout(done, 3000));
+    await start('s', 'nodes', NODES).event('up');
+    await inviter.event('prepared', 1, 20_000).catch(() => {});
+    await start('b', 'invite', {}).event('answer', 1, 30_000);
+
+    const [device] = (await lab!.run('a', 'ip', ['-o', 'route', 'show', 'default'])).stdout.match(
+      /(?<=dev )\S+/,
+    ) ?? [''];
+    const route = (await lab!.run('a', 'ip', ['route', 'show', 'default'])).stdout.trim().split(/\s+/);
+    await lab!.run('a', 'ip', ['link', 'set', device ?? '', 'down']);
+    await new Promise((done) => setTimeout(done, 10_000));
+    await lab!.run('a', 'ip', ['link', 'set', device ?? '', 'up']);
+    await lab!.run('a', 'ip', ['route', 'replace', ...route]);
+    await start('b', 'invite', {}).event('answer', 1, 30_000);
+
+    await lab!.run('a', 'ip', ['addr', 'flush', 'dev', device ?? '']);
+    await lab!.run('a', 'ip', ['addr', 'add', '192.168.10.77/24', 'dev', device ?? '']);
+    await lab!.run('a', 'ip', ['route', 'replace', ...route]);
+    await start('b', 'invite', {}).event('answer', 1, 30_000);
+    expect(acceptor.all('answered').length).toBeGreaterThanOrEqual(4);
+  }, 150_000);
+
+  test('an acceptor that was killed is replaced by a new one while the inviter waits', async () => {
+    const { acceptor } = await up('kill', { a: 'symmetric', b: 'symmetric' });
+    await start('b', 'invite', {}).event('answer');
+    await acceptor.stop('SIGKILL');
+    const inviter = start('b', 'invite', {});
+    await inviter.event('prepared');
+    await new Promise((done) => setTimeout(done, 3000));
+    const back = start('a', 'accept', {});
+    await back.event('prepared');
+    const begun = performance.now();
+    await inviter.event('answer', 1, 30_000);
+    expect(performance.now() - begun).toBeLessThan(6000);
+  });
+
+  test('an idle acceptor stays small and quiet', async () => {
+    await up('idle', { a: 'port-restricted', b: 'port-restricted' });
+    const idle = start('a', 'accept', { idle: 20_000 });
+    const { rss, in: received, out } = await idle.event('idle', 1, 40_000);
+    expect(rss).toBeLessThan(110);
+    // Two acceptors share the count: three relays kept open every three seconds each, and a look at the own door.
+    expect(received + out).toBeLessThan(2 * 2 * 50);
+    await idle.stop();
+    expect((await idle.event('closed')).ms).toBeLessThan(1500);
+  });
+});
