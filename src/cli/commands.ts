@@ -1,3 +1,5 @@
+import { HYPERDHT_PORT, STUN_PORT } from '../constants.js';
+import type { HostPort } from '../util/host-port.js';
 import type { CommandSpec } from './command.js';
 
 /** Every command: a new one is a file and an entry here. Nothing is imported before it is called. */
@@ -56,14 +58,18 @@ export const COMMANDS: readonly CommandSpec[] = [
       'Asks the STUN servers, reports in plain words what was measured and what could not be, and names one ' +
         'thing to change if something is wrong. It takes less than five seconds. Two servers, or one that ' +
         'speaks RFC 5780, give the full report.',
+      'Where a rendezvous is configured (--rendezvous, --email-..., --dht-bootstrap, --file-dir), it is tried as a ' +
+        'session would, and its answer or error is told, too.',
     ],
     examples: [['awl doctor --stun-server=stun.example.org,stun2.example.org', 'ask two servers']],
     load: async () => {
       const { runDoctor } = await import('./doctor.js');
-      return ({ options, io, signal }) => {
+      return async ({ options, io, log, signal }) => {
         const bind = options.local('stun-client') ?? { address: '0.0.0.0', port: 0 };
+        const { configuredRendezvous } = await import('./rendezvous-settings.js');
+        const rendezvous = await configuredRendezvous(options, io.env, signal);
         return runDoctor(
-          { servers: options.servers('stun-server'), bind, json: options.flag('json') },
+          { servers: options.servers('stun-server'), bind, json: options.flag('json'), rendezvous, log },
           io,
           signal,
         );
@@ -83,15 +89,70 @@ export const COMMANDS: readonly CommandSpec[] = [
       const { runStunServer } = await import('./stun-server.js');
       return ({ options, io, signal }) => {
         const listen = options.given('listen') ? options.texts('listen') : ['0.0.0.0'];
-        const port = options.number('port') ?? 0;
+        const port = options.number('port') ?? STUN_PORT;
         return runStunServer({ listen, port, altPort: options.number('alt-port') ?? 0 }, io, signal);
+      };
+    },
+  },
+  {
+    name: 'dht-node',
+    summary: 'run a DHT node by which your own machines find each other',
+    forms: ['--listen=ADDRESS [OPTION]...'],
+    details: [
+      'A HyperDHT node for a network of your own: it stores and relays sealed letters, and can read none. Name it ' +
+        'with --dht-bootstrap on the machines that connect.',
+    ],
+    examples: [['awl dht-node --listen=203.0.113.1', 'serve on the standard port']],
+    load: async () => {
+      const { runDhtNode } = await import('./dht-node.js');
+      return ({ options, io, signal }) => {
+        const metrics = options.local('metrics');
+        return runDhtNode(
+          {
+            listen: options.texts('listen')[0] ?? '0.0.0.0',
+            port: options.number('port') ?? HYPERDHT_PORT,
+            bootstrap: withPort(options.servers('dht-bootstrap')),
+            ...(metrics && { metrics }),
+          },
+          io,
+          signal,
+        );
+      };
+    },
+  },
+  {
+    name: 'hub',
+    summary: 'run STUN server and DHT node in one: all that a team needs of its own',
+    forms: ['--listen=ADDRESS [--listen=ADDRESS] [OPTION]...'],
+    details: [
+      'One command on one small server. It prints the two options that the machines which connect need. It carries ' +
+        'no traffic of theirs and can read none of their letters.',
+    ],
+    examples: [['awl hub --listen=203.0.113.1', 'serve on the standard ports']],
+    load: async () => {
+      const { runHub } = await import('./hub.js');
+      return ({ options, io, signal }) => {
+        const listen = options.texts('listen');
+        const metrics = options.local('metrics');
+        return runHub(
+          {
+            listen: listen.length > 0 ? listen : ['0.0.0.0'],
+            stunPort: options.number('port') ?? STUN_PORT,
+            altPort: options.number('alt-port') ?? 0,
+            dhtPort: options.number('node-port') ?? HYPERDHT_PORT,
+            bootstrap: withPort(options.servers('dht-bootstrap')),
+            ...(metrics && { metrics }),
+          },
+          io,
+          signal,
+        );
       };
     },
   },
   {
     name: 'wormhole',
     summary: 'carry a TCP service over a punched path, as the program wormhole does',
-    forms: ['--purpose=import|export --service=A:P --gateway=A:P --faraway=A:P'],
+    forms: ['--purpose=import|export [OPTION]...'],
     details: [
       'Takes the command line of wormhole and speaks its wire format, so that the other side may be either. One ' +
         'side exports a TCP service, the other imports it: whoever connects to the importer reaches the service.',
@@ -129,6 +190,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./man.js')).runMan,
   },
 ];
+
+const withPort = (nodes: readonly HostPort[]) =>
+  nodes.map((node) => ({ ...node, port: node.port || HYPERDHT_PORT }));
 
 /** The command of that name; `session` is awl without a command and cannot be typed. */
 export function findCommand(name: string): CommandSpec | undefined {
