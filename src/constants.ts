@@ -78,6 +78,8 @@ export const MAIL_PUSH_RETRY_MS = 10_000;
 // --- HyperDHT rendezvous (docs/PROTOCOL.md)
 /** Where HyperDHT's bootstrap nodes listen. */
 export const HYPERDHT_PORT = 49737;
+/** OpenDHT's default port, and so plexus' (spec a.1). */
+export const OPENDHT_PORT = 4222;
 /** An unreachable network is said within 5 s (issue B). */
 export const DHT_REACH_MS = 4_500;
 /** Of that, what looking up the bootstrap nodes' names may take. */
@@ -332,7 +334,7 @@ export const TUNNEL_CHANNELS_MAX = 4_096;
 export const TUNNEL_QUEUE_BYTES = 16 * 1024 * 1024;
 /** A question on the idle stream keeps NAT mappings alive; this long without a byte the peer is gone. */
 export const TUNNEL_PING_MS = 4_000;
-export const TUNNEL_SILENCE_MS = 14_000;
+export const TUNNEL_SILENCE_MS = 12_500;
 /** "I am here" on the new socket, until the peer's hello is there; and how long that may take. */
 export const TUNNEL_KNOCK_MS = 20;
 export const TUNNEL_START_MS = 10_000;

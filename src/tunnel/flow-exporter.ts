@@ -51,7 +51,7 @@ export function serveFlow(
       });
       // ICMP: nobody listens there now. The flow stays, as a UDP service may come back.
       opened.on('error', () => {});
-      tunnel.mux.accept(id);
+      tunnel.mux.accept(id, true);
       for (const payload of early.splice(0)) opened.send(payload, () => {});
     },
     (error) => {

@@ -10,6 +10,7 @@ import type { Logger } from '../log.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { formatTarget, type TunnelTarget } from '../wire/tunnel-target.js';
 import { bindError, type Listener } from './listener.js';
+import type { ChannelHandler } from './mux.js';
 import type { Tunnel } from './tunnel.js';
 
 interface Flow {
@@ -54,7 +55,7 @@ export async function listenForFlows(
   const begin = (key: string, from: Endpoint): Flow | undefined => {
     // A new source is worth more than the one that was silent for longest: the first in the map.
     if (flows.size >= TUNNEL_FLOWS_MAX) forget(flows.keys().next().value ?? '', true);
-    const id = tunnel.mux.open(name, {
+    const handler: ChannelHandler = {
       accepted: () => {
         const flow = flows.get(key);
         for (const payload of flow?.waiting ?? []) send(flow?.id ?? 0, payload);
@@ -68,7 +69,8 @@ export async function listenForFlows(
       credit() {},
       ended: () => forget(key, true),
       reset: () => forget(key, false),
-    });
+    };
+    const id = tunnel.mux.open(name, handler, true);
     if (id === undefined) return undefined;
     const flow: Flow = {
       id,

@@ -72,23 +72,26 @@ export class Mux {
     return this.#channels.size;
   }
 
-  /** Asks the peer for a channel; yields its number, or undefined if there are too many. */
-  open(target: string, handler: ChannelHandler): number | undefined {
+  /**
+   * Asks the peer for a channel; yields its number, or undefined if there are too many. One for datagrams only is
+   * granted no window.
+   */
+  open(target: string, handler: ChannelHandler, datagrams = false): number | undefined {
     if (this.#channels.size >= TUNNEL_CHANNELS_MAX || this.#next > 0xffff_fffe) return undefined;
     const id = this.#next;
     this.#next += 2;
     const channel = this.#add(id, handler, { asking: true });
     this.#options.send(textFrame('open', id, target));
-    this.#grant(id, channel.window.initial());
+    if (!datagrams) this.#grant(id, channel.window.initial());
     return id;
   }
 
-  accept(id: number): void {
+  accept(id: number, datagrams = false): void {
     const channel = this.#channels.get(id);
     if (!channel?.asked) return;
     channel.asked = false;
     this.#options.send(bareFrame('accept', id));
-    this.#grant(id, channel.window.initial());
+    if (!datagrams) this.#grant(id, channel.window.initial());
   }
 
   refuse(id: number, reason: string): void {

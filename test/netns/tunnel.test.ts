@@ -1,0 +1,182 @@
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseName } from '../../src/identity/names.js';
+import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
+import { AWL, AwlProcess } from '../support/awl.js';
+import { Lab } from '../support/lab.js';
+import { needs } from '../support/needs.js';
+import { tempDir } from '../support/tmp.js';
+
+const ready = needs('root', 'ip', 'nft', 'python3', 'sshd', 'ssh', 'scp', 'ssh-keygen');
+const ALICE = 'alice@awl.test/laptop';
+const BOB = 'bob@awl.test/nas';
+const SSHD_PORT = 2222;
+const WEB_PORT = 8000;
+const MB20 = 20_000_000;
+
+/** a -- NAT (port-restricted) -- 6 routers -- NAT (port-restricted) -- b */
+describe.skipIf(!ready)('the tunnel through two kernel NATs', () => {
+  let lab: Lab;
+  let folder: string;
+  let repos: Record<'a' | 'b', string>;
+  let sum: string;
+
+  beforeAll(async () => {
+    folder = tempDir();
+    repos = { a: join(folder, 'a'), b: join(folder, 'b') };
+    await createIdentity(repos.a, parseName(ALICE));
+    await createIdentity(repos.b, parseName(BOB));
+    await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(ALICE)));
+    await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(BOB)));
+    mkdirSync(join(folder, 'web'));
+    const data = randomBytes(MB20);
+    sum = createHash('sha256').update(data).digest('hex');
+    writeFileSync(join(folder, 'web', 'file'), data);
+    lab = await Lab.up('tunnel', { a: 'port-restricted', b: 'port-restricted', hops: 6, delay: '5ms' });
+    await lab.stun();
+    startSshd();
+    lab.spawn(
+      'b',
+      'python3',
+      ['-m', 'http.server', '-b', '127.0.0.1', '-d', join(folder, 'web'), String(WEB_PORT)],
+      {
+        stdio: 'ignore',
+      },
+    );
+    for (const port of [SSHD_PORT, WEB_PORT]) await listening(port);
+  }, 60_000);
+  afterAll(async () => {
+    await lab?.down();
+  });
+
+  function startSshd(): void {
+    // sshd insists on this folder of the system, where it locks itself in before a login.
+    if (!existsSync('/run/sshd')) mkdirSync('/run/sshd', { mode: 0o755 });
+    for (const key of ['host', 'user']) {
+      execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, key)]);
+    }
+    chmodSync(join(folder, 'user.pub'), 0o600);
+    writeFileSync(
+      join(folder, 'sshd_config'),
+      [
+        `HostKey ${join(folder, 'host')}`,
+        `AuthorizedKeysFile ${join(folder, 'user.pub')}`,
+        `Port ${SSHD_PORT}`,
+        'ListenAddress 127.0.0.1',
+        'PidFile none',
+        'UsePAM no',
+        'StrictModes no',
+        'PermitRootLogin yes',
+        'PasswordAuthentication no',
+        'Subsystem sftp internal-sftp',
+      ].join('\n'),
+    );
+    lab.spawn('b', '/usr/sbin/sshd', ['-D', '-f', join(folder, 'sshd_config')], { stdio: 'ignore' });
+  }
+
+  async function listening(port: number): Promise<void> {
+    const limit = performance.now() + 10_000;
+    const look = () => lab.run('b', 'ss', ['-ltn', `sport = :${port}`]);
+    while (!(await look()).stdout.includes(`:${port}`)) {
+      if (performance.now() > limit) throw new Error(`nothing listens on ${port}`);
+    }
+  }
+
+  function flags(role: 'a' | 'b', rendezvous: string): string[] {
+    const [host, peer] = role === 'a' ? [ALICE, BOB] : [BOB, ALICE];
+    return [
+      AWL,
+      '--app-id=tunnel',
+      `--app-repo=${repos[role]}`,
+      `--host-info=${host}`,
+      `--peer-info=${peer}`,
+      '--stun-server=192.0.2.10',
+      `--state-dir=${tempDir()}`,
+      '--rendezvous=file',
+      `--file-dir=${rendezvous}`,
+      '--log-level=debug',
+    ];
+  }
+  const awl = (role: 'a' | 'b', rendezvous: string, ...args: string[]) =>
+    new AwlProcess(lab.spawn(role, process.execPath, [...flags(role, rendezvous), '--json', ...args]));
+
+  async function accepting(rendezvous: string, ...args: string[]): Promise<AwlProcess> {
+    const bob = awl('b', rendezvous, '--accept', ...args);
+    await bob.event('listening');
+    return bob;
+  }
+  const download = `
+    const hash = require('crypto').createHash('sha256');
+    require('http').get('http://127.0.0.1:8080/file', (r) => r.on('data', (d) => hash.update(d)).on('end', () => {
+      console.log(hash.digest('hex'));
+    }));`;
+
+  test('a web server behind one NAT is downloaded from whole behind the other, and both ends close in order', async () => {
+    const rendezvous = tempDir();
+    const bob = await accepting(rendezvous, '--once', `--export=${WEB_PORT}`);
+    const alice = awl('a', rendezvous, `--import=8080:${WEB_PORT}`);
+    const open = await alice.event('tunnel-open');
+    expect(open).toMatchObject({ imports: ['127.0.0.1:8080'], offered: [`tcp:127.0.0.1:${WEB_PORT}`] });
+    expect(open.at - (alice.find('passage')?.at ?? 0)).toBeLessThan(500);
+    const got = await lab.run('a', process.execPath, ['-e', download], { timeoutMs: 40_000 });
+    expect(got.stdout.trim(), got.stderr + alice.output + bob.output).toBe(sum);
+    alice.stop();
+    expect(await alice.ended, alice.output).toBe(0);
+    expect(await bob.ended, bob.output).toBe(0);
+    expect(bob.find('tunnel-closed')?.reason).toBe('the peer closed the tunnel');
+  });
+
+  test('ssh and scp run with awl --stdio as their ProxyCommand', async () => {
+    const rendezvous = tempDir();
+    const bob = await accepting(rendezvous, `--export=${SSHD_PORT}`);
+    const proxy = [process.execPath, ...flags('a', rendezvous), '--log-level=error', `--stdio=${SSHD_PORT}`]
+      .filter((word) => word !== '--log-level=debug')
+      .join(' ');
+    const options = [
+      ['ProxyCommand', proxy],
+      ['IdentityFile', join(folder, 'user')],
+      ['IdentitiesOnly', 'yes'],
+      ['UserKnownHostsFile', '/dev/null'],
+      ['StrictHostKeyChecking', 'no'],
+      ['BatchMode', 'yes'],
+    ].flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+    const ssh = await lab.run(
+      'a',
+      'ssh',
+      ['-F', 'none', '-tt', ...options, 'root@nas', 'tty && echo "shell $((6 * 7))"'],
+      {
+        timeoutMs: 30_000,
+      },
+    );
+    expect(ssh.stdout, ssh.stderr + bob.output).toMatch(/\/dev\/pts\/\d+\s+shell 42/);
+    expect(ssh.status, ssh.stderr).toBe(0);
+    const copy = join(folder, 'copy');
+    const scp = await lab.run(
+      'a',
+      'scp',
+      ['-F', 'none', '-q', ...options, `root@nas:${join(folder, 'web/file')}`, copy],
+      {
+        timeoutMs: 60_000,
+      },
+    );
+    expect(scp.status, scp.stderr + bob.output).toBe(0);
+    expect(createHash('sha256').update(readFileSync(copy)).digest('hex')).toBe(sum);
+    bob.stop();
+    expect(await bob.ended, bob.output).toBe(0);
+  });
+
+  test('a peer that vanishes without a word is noticed within 15 s, with a status of its own', async () => {
+    const rendezvous = tempDir();
+    const bob = await accepting(rendezvous, '--once', `--export=${WEB_PORT}`);
+    const alice = awl('a', rendezvous, `--import=8080:${WEB_PORT}`);
+    await Promise.all([alice.event('tunnel-open'), bob.event('tunnel-open')]);
+    const gone = performance.now();
+    bob.stop('SIGKILL');
+    expect(await alice.ended, alice.output).toBe(75);
+    expect(performance.now() - gone).toBeLessThan(15_500);
+    expect(alice.find('failed')).toMatchObject({ code: 'TUNNEL_LOST' });
+  });
+});
