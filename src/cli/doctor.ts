@@ -1,5 +1,7 @@
 import { DOCTOR_MS, PROBE_EXTRA_MS, STUN_RETRANSMITS_MS } from '../constants.js';
 import { AwlError, ERROR_CODES, errorText } from '../errors.js';
+import { type Logger, silentLogger } from '../log.js';
+import type { RendezvousSettings } from '../rendezvous/registry.js';
 import { type Outcome, outcomeError } from '../stun/client.js';
 import { advice, type Diagnosis, explain, prospects, type ServerState } from '../stun/explain.js';
 import { type Probe, probe } from '../stun/probe.js';
@@ -10,12 +12,16 @@ import { formatHostPort, type HostPort } from '../util/host-port.js';
 import { deadline } from '../util/sleep.js';
 import { UdpSocket } from '../util/udp.js';
 import type { Io } from './io.js';
+import { checkAll, checkText } from './rendezvous-check.js';
 
 export interface DoctorSettings {
   readonly servers: HostPort[];
   readonly bind: Endpoint;
   /** One JSON object instead of words. */
   readonly json: boolean;
+  /** Each is tried as a session would. */
+  readonly rendezvous?: readonly RendezvousSettings[];
+  readonly log?: Logger;
 }
 
 /** A server as typed, and its address or why it has none. */
@@ -40,10 +46,15 @@ export async function runDoctor(
       hint: 'name one or two with --stun-server',
     });
   }
-  const diagnosis = await diagnose(settings, signal);
+  const [diagnosis, checks] = await Promise.all([
+    diagnose(settings, signal),
+    checkAll(settings.rendezvous ?? [], settings.log ?? silentLogger, signal),
+  ]);
   signal.throwIfAborted();
-  io.stdout(settings.json ? `${JSON.stringify(toJson(diagnosis))}\n` : explain(diagnosis));
-  return diagnosis.found ? 0 : ERROR_CODES.STUN_UNREACHABLE;
+  const whole = { ...toJson(diagnosis), ...(checks.length > 0 && { rendezvous: checks }) };
+  io.stdout(settings.json ? `${JSON.stringify(whole)}\n` : explain(diagnosis) + checkText(checks));
+  if (!diagnosis.found) return ERROR_CODES.STUN_UNREACHABLE;
+  return checks.every(({ ok }) => ok) ? 0 : ERROR_CODES.RENDEZVOUS_UNREACHABLE;
 }
 
 async function diagnose({ servers, bind }: DoctorSettings, outer: AbortSignal): Promise<Diagnosis> {

@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { AwlError, errorText } from '../errors.js';
 import type { EmailSettings } from '../rendezvous/email/settings.js';
 import type { RendezvousSettings } from '../rendezvous/registry.js';
+import { dhtSettings, impliedDhts } from './dht-settings.js';
 import { expandHome, readInputFile } from './input-file.js';
 import { oneLine } from './io.js';
 import type { OptionName } from './options.js';
@@ -13,21 +14,20 @@ const PEM_MAX_BYTES = 256 * 1024;
 
 const EMAIL_NAMES = ['email-smtps', 'email-imaps', 'email-login'] as const;
 const PASSWORD_NAMES = ['email-password', 'email-password-file', 'email-password-command'] as const;
-const DHT_NAMES = ['dht-bootstrap', 'dht-port', 'dht-network'] as const;
-
-const WAYS =
-  'use --email-smtps, --email-imaps, --email-login and --email-password-file, or --rendezvous=file with --file-dir';
+const DHT_NAMES = ['dht-bootstrap', 'dht-network'] as const;
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 export interface ChosenRendezvous {
-  readonly rendezvous: RendezvousSettings;
+  /** One or more, in the order typed. */
+  readonly rendezvous: readonly RendezvousSettings[];
   readonly warnings: readonly string[];
 }
 
 /**
- * Chooses the rendezvous: as typed, else email where a mail server is named, else file where a folder is.
- * @throws AwlError USAGE_MISSING, USAGE_CONFLICT, CONFIG_UNREADABLE
+ * Chooses the rendezvous: as typed, else email where a mail server is named, else file where a folder is, else the
+ * DHT. Options of a rendezvous that is not used are errors, so that none is forgotten silently.
+ * @throws AwlError USAGE_MISSING, USAGE_CONFLICT, USAGE_BAD_VALUE, CONFIG_UNREADABLE
  */
 export async function rendezvousSettings(
   values: OptionValues,
@@ -35,51 +35,86 @@ export async function rendezvousSettings(
   accept: boolean,
   signal?: AbortSignal,
 ): Promise<ChosenRendezvous> {
-  const folder = values.text('file-dir');
-  const mail = firstGiven(values, [...EMAIL_NAMES, ...PASSWORD_NAMES]);
-  // A password alone is no choice: it may stand in the environment for other calls.
-  const server = firstGiven(values, ['email-smtps', 'email-imaps']);
-  const name = values.choice('rendezvous') ?? (server ? 'email' : folder ? 'file' : undefined);
-  if (name === 'email') {
-    if (folder !== undefined) throw exclusive(values, 'rendezvous', 'file-dir');
-    return emailSettings(values, env, accept, signal);
-  }
-  if (name === 'file') {
-    if (server) throw exclusive(values, 'rendezvous', server);
-    if (folder === undefined) {
-      throw new AwlError('USAGE_MISSING', '--rendezvous=file needs --file-dir', {
-        hint: 'name a folder that both sides see',
-      });
+  const names = chosenNames(values);
+  refuseUnused(values, names);
+  const rendezvous: RendezvousSettings[] = [];
+  const warnings: string[] = [];
+  for (const name of names) {
+    if (name === 'email') {
+      const email = await emailSettings(values, env, accept, signal);
+      rendezvous.push({ name, email: email.settings });
+      warnings.push(...email.warnings);
+    } else if (name === 'file') {
+      rendezvous.push({ name, folder: folderOf(values) });
+    } else {
+      const alone = !(names.includes('hyperdht') && names.includes('opendht'));
+      rendezvous.push(dhtSettings(values, name, alone, tokens(env)));
     }
-    return { rendezvous: { name: 'file', folder: expandHome(folder) }, warnings: [] };
   }
-  const dht = firstGiven(values, DHT_NAMES);
-  if (dht) {
-    const source = values.written(dht).at(-1)?.source;
-    const where = source ? describeSource(source) : `--${dht}`;
-    throw new AwlError('USAGE_MISSING', `${where}: this version of awl cannot meet over the DHT yet`, {
-      hint: WAYS,
-    });
-  }
-  const problem = mail
-    ? 'the mail servers are missing'
-    : 'no rendezvous is named, and this version of awl cannot meet over the DHT (the default of plexus) yet';
-  throw new AwlError('USAGE_MISSING', problem, { hint: WAYS });
+  return { rendezvous, warnings };
+}
+
+/** What the user configured by any option of a rendezvous; none if nothing was: a doctor asks no public node unbidden. */
+export async function configuredRendezvous(
+  values: OptionValues,
+  env: Env,
+  signal?: AbortSignal,
+): Promise<readonly RendezvousSettings[]> {
+  const any = firstGiven(values, [
+    'rendezvous',
+    'email-smtps',
+    'email-imaps',
+    'email-login',
+    'file-dir',
+    ...DHT_NAMES,
+  ]);
+  return any ? (await rendezvousSettings(values, env, true, signal)).rendezvous : [];
+}
+
+type Name = RendezvousSettings['name'];
+
+function chosenNames(values: OptionValues): Name[] {
+  const typed = values.texts('rendezvous').map((text) => text.toLowerCase() as Name);
+  if (typed.length > 0) return [...new Set(typed)];
+  // A password alone is no choice: it may stand in the environment for other calls.
+  if (firstGiven(values, ['email-smtps', 'email-imaps', 'email-login'])) return ['email'];
+  if (values.text('file-dir') !== undefined) return ['file'];
+  return impliedDhts(values);
+}
+
+/** What belongs to a rendezvous that is not used: two flags that exclude each other, and both are named. */
+function refuseUnused(values: OptionValues, names: readonly Name[]): void {
+  const using = firstGiven(values, ['rendezvous']) ? `--rendezvous=${names.join(',')}` : undefined;
+  const dht = names.includes('hyperdht') || names.includes('opendht');
+  const strays = [
+    ...(names.includes('email') ? [] : (['email-smtps', 'email-imaps', 'email-login'] as const)),
+    ...(names.includes('file') ? [] : (['file-dir'] as const)),
+    ...(dht ? [] : DHT_NAMES),
+  ];
+  // A password may stand in the environment or a file for other calls, but nobody types one for nothing.
+  const typed = PASSWORD_NAMES.find((name) => values.written(name).at(-1)?.source.kind === 'argv');
+  const stray = firstGiven(values, strays) ?? (names.includes('email') ? undefined : typed);
+  if (!stray) return;
+  const chooser = firstGiven(values, ['email-smtps', 'email-imaps', 'email-login', 'file-dir']);
+  const chosen = using ?? (chooser ? `--${chooser}` : `--rendezvous=${names.join(',')}`);
+  const source = values.written(stray).at(-1)?.source;
+  throw new AwlError(
+    'USAGE_CONFLICT',
+    `${chosen} and ${source ? describeSource(source) : `--${stray}`} exclude each other`,
+    { hint: 'leave one of them out, or name both ways: --rendezvous=hyperdht,email' },
+  );
+}
+
+function folderOf(values: OptionValues): string {
+  const folder = values.text('file-dir');
+  if (folder !== undefined) return expandHome(folder);
+  throw new AwlError('USAGE_MISSING', '--rendezvous=file needs --file-dir', {
+    hint: 'name a folder that both sides see',
+  });
 }
 
 function firstGiven<N extends OptionName>(values: OptionValues, names: readonly N[]): N | undefined {
   return names.find((name) => values.text(name) !== undefined && values.given(name));
-}
-
-function exclusive(values: OptionValues, a: OptionName, b: OptionName): AwlError {
-  const [first, second] = [a, b].map((name) => {
-    const source = values.written(name as OptionName).at(-1)?.source;
-    return source ? describeSource(source) : `--${name}`;
-  });
-  const choice = values.choice('rendezvous');
-  return new AwlError('USAGE_CONFLICT', `${first}=${choice} and ${second} exclude each other`, {
-    hint: 'leave one of them out',
-  });
 }
 
 /** All four of servers, login and password belong together (spec a.1), wherever each was written. */
@@ -88,7 +123,7 @@ async function emailSettings(
   env: Env,
   accept: boolean,
   signal?: AbortSignal,
-): Promise<ChosenRendezvous> {
+): Promise<{ readonly settings: EmailSettings; readonly warnings: readonly string[] }> {
   const lacking: string[] = EMAIL_NAMES.filter((name) => values.text(name) === undefined).map(
     (n) => `--${n}`,
   );
@@ -117,7 +152,7 @@ async function emailSettings(
     ...(pollMs !== undefined && { pollMs }),
     ...(values.flag('email-insecure') && { insecure: true }),
   };
-  return { rendezvous: { name: 'email', email }, warnings };
+  return { settings: email, warnings };
 }
 
 /** The certificates of both options as PEM, checked so that a mistake shows before the servers are asked. */

@@ -1,6 +1,8 @@
 import { AwlError } from '../errors.js';
+import { isComplete, type PartialName } from '../identity/names.js';
 import type { ExecSpec } from '../launch/spec.js';
 import { tokenize } from '../launch/tokenize.js';
+import type { RendezvousSettings } from '../rendezvous/registry.js';
 import type { AcceptorSettings } from '../session/settings.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
@@ -47,6 +49,8 @@ export async function sessionSettings(
   requireAll({ '--app-id': app, '--stun-server': stun[0], '--exec-command': use });
   checkApp(app ?? '', values);
   const { rendezvous, warnings } = await rendezvousSettings(values, env, accept, signal);
+  const host = identityOf(values, 'host-info', 'email-from');
+  requireHost(host, rendezvous);
   const seconds = (name: OptionName) => {
     const value = values.number(name);
     return value === undefined ? undefined : Math.round(value * 1000);
@@ -56,7 +60,7 @@ export async function sessionSettings(
   const settings: AcceptorSettings = {
     app: app ?? '',
     repo: path(values, 'app-repo') ?? '.',
-    host: identityOf(values, 'host-info', 'email-from'),
+    host,
     peer: identityOf(values, 'peer-info', 'email-to'),
     stun,
     bind: bindAddress(values),
@@ -82,6 +86,15 @@ function requireAll(required: Readonly<Record<string, unknown>>): void {
   if (lacking.length === 0) return;
   throw new AwlError('USAGE_MISSING', `${lacking.join(', ')} ${lacking.length > 1 ? 'are' : 'is'} missing`, {
     hint: 'awl --help explains them; "awl help" lists the commands',
+  });
+}
+
+/** A DHT keeps letters under the recipient's key, so it must be known whose they are (spec b). */
+function requireHost(host: PartialName, rendezvous: readonly RendezvousSettings[]): void {
+  const dht = rendezvous.find(({ name }) => name === 'hyperdht' || name === 'opendht');
+  if (!dht || isComplete(host)) return;
+  throw new AwlError('USAGE_MISSING', `--host-info needs owner and pin with ${dht.name}`, {
+    hint: 'write --host-info=owner/pin, for example --host-info=me@example.org/laptop',
   });
 }
 

@@ -1,5 +1,6 @@
 import { StunServer } from '../stun/server.js';
 import { formatEndpoint } from '../util/endpoint.js';
+import { untilAborted } from '../util/sleep.js';
 import type { Io } from './io.js';
 
 export interface StunServerArgs {
@@ -27,10 +28,7 @@ export async function runStunServer(
     );
     const limits = addresses.length === 1 ? ' (one address: it cannot tell filtering apart)' : '';
     io.stderr(`STUN server ready on ${places.join(' ')}${limits}\n`);
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) return resolve();
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+    await untilAborted(signal);
     return 0;
   } finally {
     await server.close();

@@ -14,14 +14,23 @@ describe('no option silently wins over another', () => {
       '--email-password-file and --email-password-command',
     ],
     [['--email-insecure', '--email-ca=ca'], '--email-insecure and --email-ca'],
-    [['--file-dir=d', '--email-smtps=s'], '--file-dir and --email-smtps'],
-    [['--dht-bootstrap=h', '--email-smtps=s'], '--dht-bootstrap and --email-smtps'],
     [['--stun-ip=h', '--stun-server=h'], '--stun-ip and --stun-server'],
     [['--udp-bind=0.0.0.0', '--bind-ip=0.0.0.0'], '--udp-bind and --bind-ip'],
   ])('%j is an error that names both', (argv, both) => {
     expect(() => valuesOf(argv)).toThrow(
       expect.objectContaining({ code: 'USAGE_CONFLICT', message: `${both} exclude each other` }),
     );
+  });
+
+  test.each([
+    [['--file-dir=d', ...MAIL], '--email-smtps and --file-dir'],
+    [['--dht-bootstrap=h', ...MAIL], '--email-smtps and --dht-bootstrap'],
+    [['--dht-network=1', '--file-dir=d'], '--file-dir and --dht-network'],
+  ])('%j: two rendezvous are only used together where both are named', async (argv, both) => {
+    await expect(settingsOf([...NEEDED, ...argv])).rejects.toMatchObject({
+      code: 'USAGE_CONFLICT',
+      message: `${both} exclude each other`,
+    });
   });
 
   test('two lines of one file conflict, too', () => {

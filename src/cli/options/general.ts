@@ -1,4 +1,4 @@
-import { IDENTITY_RSA_BITS, STUN_PORT } from '../../constants.js';
+import { HYPERDHT_PORT, IDENTITY_RSA_BITS, STUN_PORT } from '../../constants.js';
 import { LOG_LEVELS } from '../../log.js';
 import type { OptionSpec } from './spec.js';
 
@@ -109,7 +109,7 @@ export const GENERAL_OPTIONS = [
     name: 'listen',
     type: 'text',
     group: 'command',
-    commands: ['stun-server'],
+    commands: ['stun-server', 'dht-node', 'hub'],
     placeholder: 'ADDRESS',
     default: '0.0.0.0',
     repeatable: true,
@@ -120,18 +120,37 @@ export const GENERAL_OPTIONS = [
     name: 'port',
     type: 'int',
     group: 'command',
-    commands: ['stun-server'],
+    commands: ['stun-server', 'dht-node', 'hub'],
     placeholder: 'N',
     min: 0,
     max: 65_535,
-    default: String(STUN_PORT),
-    help: 'UDP port',
+    defaultText: `${STUN_PORT}; for dht-node ${HYPERDHT_PORT}`,
+    help: 'UDP port of the STUN server, or of the DHT node where that runs alone',
+  },
+  {
+    name: 'node-port',
+    type: 'int',
+    group: 'command',
+    commands: ['hub'],
+    placeholder: 'N',
+    min: 1,
+    max: 65_535,
+    default: String(HYPERDHT_PORT),
+    help: 'UDP port of the DHT node',
+  },
+  {
+    name: 'metrics',
+    type: 'local',
+    group: 'command',
+    commands: ['dht-node', 'hub'],
+    placeholder: 'ADDRESS:PORT',
+    help: 'serve counters as Prometheus text at http://ADDRESS:PORT/metrics',
   },
   {
     name: 'alt-port',
     type: 'int',
     group: 'command',
-    commands: ['stun-server'],
+    commands: ['stun-server', 'hub'],
     placeholder: 'N',
     min: 0,
     max: 65_535,

@@ -2,7 +2,6 @@ import type { OptionSpec } from './spec.js';
 
 const UDP_ONLY = 'awl punches UDP only: leave it out on both sides';
 const NO_RELAY = 'awl connects directly or not at all, and has no relay: leave it out on both sides';
-const NO_DHT = 'awl cannot meet over the DHT yet; use e-mail or a shared folder';
 const IN_REPOSITORY =
   'put the file into the application repository as OWNER/PIN/cert.crt, private.key or ca.crt, and name that with --app-repo';
 
@@ -65,30 +64,5 @@ export const PAST_OPTIONS = [
     min: 0,
     max: 65_535,
     requires: ['bind-ip'],
-  },
-  {
-    ...past('dht-bootstrap', { help: 'OpenDHT node to begin with (plexus 3.1, 3.4)', instead: NO_DHT }),
-    plexus: true,
-    type: 'server',
-    defaultPort: 4222,
-    repeatable: true,
-    separator: /[,;]/,
-    conflicts: ['email-smtps', 'file-dir'],
-  },
-  {
-    ...past('dht-port', { help: 'local UDP port of the OpenDHT node (plexus 3.1, 3.4)', instead: NO_DHT }),
-    plexus: true,
-    type: 'int',
-    min: 0,
-    max: 65_535,
-    conflicts: ['email-smtps', 'file-dir'],
-  },
-  {
-    ...past('dht-network', { help: 'OpenDHT network id (plexus 3.1, 3.4)', instead: NO_DHT }),
-    plexus: true,
-    type: 'int',
-    min: 0,
-    max: 4_294_967_295,
-    conflicts: ['email-smtps', 'file-dir'],
   },
 ] as const satisfies readonly OptionSpec[];

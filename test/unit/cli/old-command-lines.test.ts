@@ -27,15 +27,17 @@ describe('plexus 3.1', () => {
       hops: 7,
       responseTimeoutMs: 60_000,
       handshakeTimeoutMs: 60_000,
-      rendezvous: {
-        name: 'email',
-        email: {
-          smtps: { host: 'smtp.mailer.com', port: 465 },
-          imaps: { host: 'imap.mailer.com', port: 993 },
-          login: 'login',
-          password: 'password',
+      rendezvous: [
+        {
+          name: 'email',
+          email: {
+            smtps: { host: 'smtp.mailer.com', port: 465 },
+            imaps: { host: 'imap.mailer.com', port: 993 },
+            login: 'login',
+            password: 'password',
+          },
         },
-      },
+      ],
       exec: { args: '%innerip% %innerport% %outerip% %outerport% %peerip% %peerport%' },
     });
     expect(settings.exec?.command).toMatch(/^\/.*\/plexus\/tests\/exec\.sh$/);
@@ -52,23 +54,27 @@ describe('plexus 3.1', () => {
     });
   });
 
-  test('a DHT line parses, and ends with what to use instead', async () => {
+  test('its DHT line meets over OpenDHT, as there', async () => {
     const line =
       'plexus --app-id=appname --app-repo=/path/to/apprepo --accept --dht-bootstrap=bootstrap.jami.net:4222 ' +
       '--host-info=host@mailer.com/hostid --peer-info=peer@mailer.com/peerid --stun-server=stun.someserver.com ' +
       '--exec-command=exec.sh';
-    expect(valuesOf(words(line)).text('dht-bootstrap')).toBe('bootstrap.jami.net:4222');
-    await expect(settingsOf(words(line))).rejects.toMatchObject({
-      code: 'USAGE_MISSING',
-      exitCode: 64,
-      message: expect.stringContaining('--dht-bootstrap: this version of awl cannot meet over the DHT'),
-      hint: expect.stringMatching(/--email-smtps.*--rendezvous=file/),
-    });
+    const bootstrap = [{ host: 'bootstrap.jami.net', port: 4222 }];
+    const { accept, settings } = await settingsOf(words(line));
+    expect(accept).toBe(true);
+    expect(settings.rendezvous).toEqual([
+      {
+        name: 'opendht',
+        opendht: { bootstrap, port: 0, network: 0, tokens: { invite: 'invite', accept: 'accept' } },
+      },
+    ]);
+    const own = await settingsOf(words(`${line} --dht-port=4222 --dht-network=5`));
+    expect(own.settings.rendezvous).toMatchObject([{ name: 'opendht', opendht: { port: 4222, network: 5 } }]);
   });
 
-  test('the DHT as the unnamed default of plexus ends likewise', async () => {
+  test('with no rendezvous named it takes the DHT without account and server, as plexus does', async () => {
     const line = 'plexus --app-id=a --host-info=a/b --peer-info=c/d --stun-server=s --exec-command=true';
-    await expect(settingsOf(words(line))).rejects.toThrow(/no rendezvous is named/);
+    expect((await settingsOf(words(line))).settings.rendezvous).toEqual([{ name: 'hyperdht', hyperdht: {} }]);
   });
 
   test('the same as a configuration file', async () => {

@@ -42,7 +42,7 @@ describe('what a session must have', () => {
       },
     );
     await expect(settingsOf([...BASE, '--email-login=l', '--email-password=p'])).rejects.toThrow(
-      /mail servers are missing/,
+      /the e-mail rendezvous lacks --email-smtps, --email-imaps$/,
     );
     const { rendezvous } = (
       await settingsOf([...BASE, '--email-smtps=s'], {
@@ -50,14 +50,14 @@ describe('what a session must have', () => {
         env: { AWL_EMAIL_PASSWORD: 'password' },
       })
     ).settings;
-    expect(rendezvous).toMatchObject({ name: 'email', email: { login: 'l', password: 'password' } });
+    expect(rendezvous).toMatchObject([{ name: 'email', email: { login: 'l', password: 'password' } }]);
   });
 
   test('a password in the environment alone does not choose mail', async () => {
     const { settings } = await settingsOf([...BASE, '--file-dir=/tmp/x'], {
       env: { AWL_EMAIL_PASSWORD: 'password' },
     });
-    expect(settings.rendezvous).toEqual({ name: 'file', folder: '/tmp/x' });
+    expect(settings.rendezvous).toEqual([{ name: 'file', folder: '/tmp/x' }]);
   });
 
   test.each([['a\nb'], [' a'], ['ä'], ['x'.repeat(129)]])(
@@ -107,7 +107,9 @@ describe('what a session must have', () => {
       stateDir: '/s',
       exec: { detach: true, env: ['A=1', 'B=2'] },
     });
-    expect(settings.rendezvous).toMatchObject({ name: 'file', folder: expect.stringMatching(/^\/.*\/box$/) });
+    expect(settings.rendezvous).toMatchObject([
+      { name: 'file', folder: expect.stringMatching(/^\/.*\/box$/) },
+    ]);
   });
 
   test('an empty --exec-args means no arguments', async () => {
@@ -116,7 +118,87 @@ describe('what a session must have', () => {
 });
 
 test('every rendezvous of the registry can be typed', () => {
-  expect(optionNamed('rendezvous').choices).toEqual(RENDEZVOUS_NAMES);
+  expect([...(optionNamed('rendezvous').choices ?? [])].sort()).toEqual([...RENDEZVOUS_NAMES].sort());
+});
+
+describe('which rendezvous', () => {
+  const chosen = async (...argv: string[]) => (await settingsOf([...BASE, ...argv])).settings.rendezvous;
+  const node = (host: string, port: number) => ({ bootstrap: [{ host, port }] });
+
+  test('nothing typed: HyperDHT and its public nodes, with no account and no server', async () => {
+    expect(await chosen()).toEqual([{ name: 'hyperdht', hyperdht: {} }]);
+  });
+
+  test('a port of --dht-bootstrap tells which DHT is meant, and where it does not both are used', async () => {
+    expect(await chosen('--dht-bootstrap=h:4222')).toMatchObject([
+      { name: 'opendht', opendht: node('h', 4222) },
+    ]);
+    expect(await chosen('--dht-bootstrap=h:49737')).toEqual([
+      { name: 'hyperdht', hyperdht: node('h', 49737) },
+    ]);
+    for (const [typed, hyper, open] of [
+      ['h', 49737, 4222],
+      ['h:5000', 5000, 5000],
+    ] as const) {
+      expect(await chosen(`--dht-bootstrap=${typed}`)).toMatchObject([
+        { name: 'hyperdht', hyperdht: node('h', hyper) },
+        { name: 'opendht', opendht: node('h', open) },
+      ]);
+    }
+  });
+
+  test('--rendezvous decides over ports; a network id means OpenDHT', async () => {
+    expect(await chosen('--rendezvous=opendht', '--dht-bootstrap=h:49737')).toMatchObject([
+      { name: 'opendht', opendht: node('h', 49737) },
+    ]);
+    expect(await chosen('--dht-network=7')).toMatchObject([
+      { name: 'opendht', opendht: { network: 7, ...node('bootstrap.jami.net', 4222) } },
+    ]);
+    expect(await chosen('--rendezvous=hyperdht', '--dht-bootstrap=a:1;b:2,c', '--dht-port=9')).toEqual([
+      {
+        name: 'hyperdht',
+        hyperdht: {
+          bootstrap: [
+            { host: 'a', port: 1 },
+            { host: 'b', port: 2 },
+            { host: 'c', port: 49737 },
+          ],
+          port: 9,
+        },
+      },
+    ]);
+  });
+
+  test('several at once, each with what belongs to it', async () => {
+    const both = await chosen('--rendezvous=hyperdht,file', '--file-dir=/tmp/x', '--rendezvous=hyperdht');
+    expect(both).toEqual([
+      { name: 'hyperdht', hyperdht: {} },
+      { name: 'file', folder: '/tmp/x' },
+    ]);
+  });
+
+  test.each([
+    [
+      ['--rendezvous=file', '--file-dir=d', '--dht-bootstrap=h'],
+      /--rendezvous=file and --dht-bootstrap exclude/,
+    ],
+    [['--rendezvous=hyperdht', '--email-smtps=s'], /--rendezvous=hyperdht and --email-smtps exclude/],
+    [['--rendezvous=hyperdht', '--dht-network=1'], /--rendezvous=hyperdht and --dht-network exclude/],
+    [['--email-password=only'], /--rendezvous=hyperdht and --email-password exclude/],
+    [['--rendezvous=hyperdht,opendht', '--dht-port=9'], /--dht-port cannot serve two DHTs/],
+    [['--rendezvous=carrier-pigeon'], /--rendezvous/],
+    [['--rendezvous=file'], /--rendezvous=file needs --file-dir/],
+  ])('%j is an error that names both', async (argv, message) => {
+    await expect(async () => settingsOf([...BASE, ...argv])).rejects.toThrow(message);
+  });
+
+  test('a DHT without an own identity is refused before any traffic', async () => {
+    const without = BASE.filter((word) => !word.startsWith('--host-info'));
+    await expect(settingsOf([...without, '--accept'])).rejects.toMatchObject({
+      code: 'USAGE_MISSING',
+      message: '--host-info needs owner and pin with hyperdht',
+    });
+  });
 });
 
 describe('the mail password', () => {
