@@ -2,17 +2,17 @@ import { connect } from 'node:net';
 import type { Logger } from '../../log.js';
 import { formatHostPort, type HostPort } from '../../util/host-port.js';
 import { WORMHOLE_TCP_CONNECT_MS } from '../../wire/tubus-constants.js';
-import type { TubusConnection } from '../tubus/connection.js';
-import { WormholeMux } from './mux.js';
+import { WormholeMux, type WormholeStream } from './mux.js';
 
 /** The exporting end: opens a TCP connection to the one service for each client of the importer, until the tunnel ends. */
 export async function exportService(
-  connection: TubusConnection,
+  connection: WormholeStream,
   service: HostPort,
   log: Logger,
+  clientsMax?: number,
 ): Promise<void> {
   let nextId = 0;
-  const mux = new WormholeMux(connection, log, (id) => {
+  const open = (id: number) => {
     // Ids come one by one (spec plexus h.2); an empty frame for any other is a second close of a client that is over.
     if (id !== nextId) return;
     nextId = (id + 1) >>> 0;
@@ -34,6 +34,7 @@ export async function exportService(
       }
     });
     mux.add(id, socket);
-  });
+  };
+  const mux = new WormholeMux(connection, log, open, clientsMax);
   await mux.run();
 }

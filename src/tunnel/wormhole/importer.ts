@@ -3,8 +3,7 @@ import { AwlError, errorText } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import { formatHostPort, type HostPort } from '../../util/host-port.js';
 import { WORMHOLE_CLIENTS_MAX } from '../../wire/tubus-constants.js';
-import type { TubusConnection } from '../tubus/connection.js';
-import { WormholeMux } from './mux.js';
+import { WormholeMux, type WormholeStream } from './mux.js';
 
 /** The importing end: a TCP listener whose clients reach the service of the other side. */
 export class WormholeImporter {
@@ -48,7 +47,7 @@ export class WormholeImporter {
   }
 
   /** Serves until the tunnel ends and every client has what arrived for it. */
-  async serve(connection: TubusConnection): Promise<void> {
+  async serve(connection: WormholeStream): Promise<void> {
     const mux = new WormholeMux(connection, this.#log);
     this.#mux = mux;
     for (const socket of this.#early.splice(0)) this.#open(socket, mux);

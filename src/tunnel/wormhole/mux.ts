@@ -9,12 +9,16 @@ import { encodeFrameHeader, FrameReader } from '../../wire/tubus-frame.js';
 import type { TubusConnection } from '../tubus/connection.js';
 import { type ClientTunnel, WormholeClient } from './client.js';
 
+/** What a wormhole needs of its tubus connection. */
+export type WormholeStream = Pick<TubusConnection, 'read' | 'write' | 'end' | 'ended'>;
+
 /**
  * The TCP connections of one wormhole over one tubus stream. The wire has no credit of single clients, so that a
  * TCP reader that stays behind by WORMHOLE_BACKLOG_BYTES holds up the others until it reads.
  */
 export class WormholeMux implements ClientTunnel {
-  readonly #connection: TubusConnection;
+  readonly #connection: WormholeStream;
+  readonly #clientsMax: number;
   readonly #log: Logger;
   readonly #clients = new Map<number, WormholeClient>();
   readonly #onUnknown: (id: number) => void;
@@ -23,14 +27,20 @@ export class WormholeMux implements ClientTunnel {
   #over = false;
 
   /** @param onUnknown an empty frame came for an id that has no client: the exporter opens one */
-  constructor(connection: TubusConnection, log: Logger, onUnknown: (id: number) => void = () => {}) {
+  constructor(
+    connection: WormholeStream,
+    log: Logger,
+    onUnknown: (id: number) => void = () => {},
+    clientsMax = WORMHOLE_CLIENTS_MAX,
+  ) {
     this.#connection = connection;
+    this.#clientsMax = clientsMax;
     this.#log = log;
     this.#onUnknown = onUnknown;
   }
 
   get isFull(): boolean {
-    return this.#over || this.#clients.size >= WORMHOLE_CLIENTS_MAX;
+    return this.#over || this.#clients.size >= this.#clientsMax;
   }
 
   add(id: number, socket: Socket): void {
