@@ -1,5 +1,6 @@
 // Runs the main job end to end and tells it in plain words. As root with ip, nft and python3: through two real
-// kernel NATs in namespaces, over real e-mail if Dovecot and Exim are installed. Otherwise over loopback.
+// kernel NATs in namespaces, the default way over a DHT of its own, then over real e-mail if Dovecot and Exim are
+// installed. Otherwise over loopback.
 import { execFileSync, spawn } from 'node:child_process';
 import { accessSync, chmodSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,6 +15,7 @@ const lab = `demo${process.pid}`;
 const children = [];
 const machines = [];
 const began = performance.now();
+const mailDir = join(work, 'mail');
 const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(2)} s`;
 const say = (text) => console.log(text);
 
@@ -72,6 +74,33 @@ async function until(what, ms, test) {
   throw new Error(`${what} did not happen within ${ms / 1000} s\n${said}`);
 }
 
+/** A private real mail server in the lab; gives the e-mail flags of both sides. */
+function startMail() {
+  // The mail daemons run as users of their own and must be able to pass through.
+  chmodSync(work, 0o711);
+  const ip = '192.0.2.10';
+  const [file, args] = inside('s', join(root, 'scripts/mailserver'), ['start', mailDir, ip]);
+  run(file, args);
+  const env = Object.fromEntries(
+    run(join(root, 'scripts/mailserver'), ['env', mailDir, ip])
+      .trim()
+      .split(/\s+/)
+      .map((pair) => pair.split('=')),
+  );
+  const account = (user) => {
+    const password = join(work, `${user}.password`);
+    writeFileSync(password, `${user}pw\n`, { mode: 0o600 });
+    return [
+      `--email-smtps=${ip}:${env.SMTPS_PORT}`,
+      `--email-imaps=${ip}:${env.IMAPS_PORT}`,
+      `--email-login=${user}@plexus.test`,
+      `--email-password-file=${password}`,
+      `--email-ca=${env.MAIL_CA}`,
+    ];
+  };
+  return { a: account('alice'), b: account('bob') };
+}
+
 let failure;
 try {
   const repoA = join(work, 'alice', 'repo');
@@ -96,122 +125,107 @@ try {
   say(`1. Two identities made and exchanged: ${alice} and ${bob} (${seconds(step)})`);
 
   step = performance.now();
-  const stunAddresses = nats ? ['192.0.2.10', '192.0.2.11'] : ['127.0.0.1'];
+  const address = nats ? '192.0.2.10' : '127.0.0.1';
   const stunPort = nats ? 3478 : 20000 + (process.pid % 20000);
+  const dhtPort = nats ? 49737 : stunPort + 2;
   if (nats) run(netlab, ['up', '-n', lab, '--a', 'port-restricted', '--b', 'port-restricted', '--hops', '6']);
   const server = start('s', [
     'stun-server',
-    ...stunAddresses.map((a) => `--listen=${a}`),
+    `--listen=${address}`,
+    ...(nats ? ['--listen=192.0.2.11'] : []),
     `--port=${stunPort}`,
     `--alt-port=${stunPort + 1}`,
   ]);
-  await until('the STUN server', 5000, () => /listening|ready/i.test(server.log));
-  // The mail daemons run as users of their own and must be able to pass through.
-  chmodSync(work, 0o711);
-  const mailDir = join(work, 'mail');
-  const place = [
-    `--app-id=demo`,
-    `--stun-server=${stunAddresses[0]}:${stunPort}`,
-    '--json',
-    '--log-level=info',
-  ];
-  const account = { a: [], b: [] };
-  if (mail) {
-    const [file, args] = inside('s', join(root, 'scripts/mailserver'), ['start', mailDir, '192.0.2.10']);
-    run(file, args);
-    const env = Object.fromEntries(
-      run(join(root, 'scripts/mailserver'), ['env', mailDir, '192.0.2.10'])
-        .trim()
-        .split(/\s+/)
-        .map((pair) => pair.split('=')),
-    );
-    for (const [role, user] of [
-      ['a', 'alice'],
-      ['b', 'bob'],
-    ]) {
-      writeFileSync(join(work, `${user}.password`), `${user}pw\n`, { mode: 0o600 });
-      account[role] = [
-        `--email-smtps=192.0.2.10:${env.SMTPS_PORT}`,
-        `--email-imaps=192.0.2.10:${env.IMAPS_PORT}`,
-        `--email-login=${user}@plexus.test`,
-        `--email-password-file=${join(work, `${user}.password`)}`,
-        `--email-ca=${env.MAIL_CA}`,
-      ];
-    }
-  } else {
-    const folder = join(work, 'rendezvous');
-    for (const role of ['a', 'b']) account[role] = ['--rendezvous=file', `--file-dir=${folder}`];
-    if (!nats)
-      for (const role of ['a', 'b']) account[role].push('--allow-loopback', '--stun-client=127.0.0.1:0');
+  await until('the STUN server', 5000, () => /ready/.test(server.log));
+  if (nats) {
+    const node = start('s', ['dht-node', `--listen=${address}`, `--port=${dhtPort}`]);
+    await until('the DHT node', 5000, () => /ready/.test(node.log));
   }
   say(
     nats
-      ? `2. Two real kernel NATs (port-restricted), 6 internet hops, a STUN server${mail ? ' and a mail server (Exim + Dovecot)' : ''} (${seconds(step)})`
-      : `2. A STUN server on loopback and a shared folder as the rendezvous: no root or no nft here, so no NATs (${seconds(step)})`,
+      ? `2. Two real kernel NATs (port-restricted), 6 internet hops, a STUN server and a DHT node (${seconds(step)})`
+      : `2. A STUN server on loopback, and a shared folder as the rendezvous: no root or no nft here, so no NATs (${seconds(step)})`,
   );
 
-  step = performance.now();
+  const common = ['--app-id=demo', `--stun-server=${address}:${stunPort}`, '--json', '--log-level=info'];
   const command = (mode) => [
     `--exec-command=${process.execPath}`,
     `--exec-args='${payload}' ${mode} %innerip% %innerport% %peerip% %peerport%`,
   ];
-  const acceptor = start('b', [
-    '--accept',
-    '--once',
-    `--app-repo=${repoB}`,
-    `--host-info=${bob}`,
-    `--peer-info=${alice}`,
-    `--state-dir=${join(work, 'b')}`,
-    ...place,
-    ...account.b,
-    ...command('echo'),
-  ]);
-  await until('the acceptor listening', 15_000, () =>
-    acceptor.events.some((event) => event.event === 'listening'),
-  );
-  say(`3. bob waits for invitations (${seconds(step)})`);
-
-  step = performance.now();
-  const times = {};
-  const initiator = start(
-    'a',
-    [
+  const sides = {
+    a: [
       `--app-repo=${repoA}`,
       `--host-info=${alice}`,
       `--peer-info=${bob}`,
       `--state-dir=${join(work, 'a')}`,
-      ...place,
-      ...account.a,
-      ...command('hello'),
     ],
-    (event) => {
-      times[event.event] ??= performance.now() - step;
-    },
-  );
-  const limit = setTimeout(() => {
-    for (const child of children) child.kill();
-  }, 45_000);
-  const [statusA, statusB] = [await initiator.ended, await acceptor.ended];
-  clearTimeout(limit);
-  const passage = initiator.events.find((event) => event.event === 'passage');
-  if (statusA !== 0 || statusB !== 0 || !passage) {
-    throw new Error(
-      `alice ended with ${statusA}, bob with ${statusB}\n--- alice\n${initiator.log}\n--- bob\n${acceptor.log}`,
-    );
-  }
-  const at = (name) => (times[name] === undefined ? '' : `${(times[name] / 1000).toFixed(2)} s`);
-  say(`4. alice invites bob:
-     ${at('stun').padStart(7)}  own public endpoint known (STUN): ${passage.outer}
-     ${at('invited').padStart(7)}  invitation sealed and handed to ${mail ? 'the mail server' : 'the folder'}
-     ${at('answered').padStart(7)}  bob's answer arrived and verified
-     ${at('passage').padStart(7)}  passage open to ${passage.alien} (${passage.how}${passage.confirmed ? ', confirmed by both keys' : ''})
-     ${at('payload-started').padStart(7)}  payload started on ${passage.inner}
-     ${at('payload-ended').padStart(7)}  payload ended`);
-  const words = `${initiator.log}${acceptor.log}`.split('\n').filter((line) => /^(hello|echo):/.test(line));
-  for (const line of words) say(`     ${line}`);
-  if (!words.some((line) => line.startsWith('hello: 3')))
-    throw new Error(`the payload did not report\n${initiator.log}`);
+    b: [
+      `--app-repo=${repoB}`,
+      `--host-info=${bob}`,
+      `--peer-info=${alice}`,
+      `--state-dir=${join(work, 'b')}`,
+    ],
+  };
 
+  /** One whole session over one rendezvous; tells what happened and gives the passage. */
+  async function session(number, way, flags) {
+    step = performance.now();
+    const acceptor = start('b', [
+      '--accept',
+      '--once',
+      ...sides.b,
+      ...common,
+      ...flags.b,
+      ...command('echo'),
+    ]);
+    await until('the acceptor listening', 15_000, () =>
+      acceptor.events.some((event) => event.event === 'listening'),
+    );
+    say(`${number}. bob waits for invitations over ${way} (${seconds(step)}); alice invites him:`);
+    step = performance.now();
+    const times = {};
+    const initiator = start('a', [...sides.a, ...common, ...flags.a, ...command('hello')], (event) => {
+      times[event.event] ??= performance.now() - step;
+    });
+    const limit = setTimeout(() => {
+      for (const child of children) child.kill();
+    }, 45_000);
+    const [statusA, statusB] = [await initiator.ended, await acceptor.ended];
+    clearTimeout(limit);
+    const passage = initiator.events.find((event) => event.event === 'passage');
+    const logs = `--- alice\n${initiator.log}\n--- bob\n${acceptor.log}`;
+    if (statusA !== 0 || statusB !== 0 || !passage) {
+      throw new Error(`alice ended with ${statusA}, bob with ${statusB}\n${logs}`);
+    }
+    const at = (name) =>
+      (times[name] === undefined ? '-' : `${(times[name] / 1000).toFixed(2)} s`).padStart(7);
+    say(`     ${at('stun')}  own public endpoint known (STUN): ${passage.outer}
+     ${at('invited')}  invitation sealed and handed over
+     ${at('answered')}  bob's answer arrived and verified
+     ${at('passage')}  passage open to ${passage.alien} (${passage.how}${passage.confirmed ? ', confirmed by both keys' : ''})
+     ${at('payload-started')}  payload started on ${passage.inner}
+     ${at('payload-ended')}  payload ended`);
+    const words = `${initiator.log}${acceptor.log}`.split('\n').filter((line) => /^(hello|echo):/.test(line));
+    for (const line of words) say(`              ${line}`);
+    if (!words.some((line) => line.startsWith('hello: 3')))
+      throw new Error(`the payload did not report\n${logs}`);
+    return { passage, toPassage: at('passage').trim() };
+  }
+
+  const folder = join(work, 'rendezvous');
+  const inFolder = [
+    '--rendezvous=file',
+    `--file-dir=${folder}`,
+    '--allow-loopback',
+    '--stun-client=127.0.0.1:0',
+  ];
+  const overDht = [`--dht-bootstrap=${address}:${dhtPort}`];
+  const first = nats
+    ? await session(3, 'the DHT (no account, no server)', { a: overDht, b: overDht })
+    : await session(3, 'the folder', { a: inFolder, b: inFolder });
+  if (mail) await session(4, 'e-mail (Exim and Dovecot)', startMail());
+
+  const { passage } = first;
   const end = (text) => text.padEnd(22);
   say(
     nats
@@ -219,21 +233,21 @@ try {
    ${end('alice')}${end('alice’s NAT')}                ${end('bob’s NAT')}bob
    ${end(passage.inner.replace('0.0.0.0', '192.168.10.2'))}${end(passage.outer)}<=== UDP ===>    ${end(passage.alien)}192.168.20.2
                     \\                       no server between                        /
-                     '---- sealed letters over ${mail ? 'e-mail' : 'a shared folder'}, STUN at 192.0.2.10 ----'
+                     '-------- sealed letters over the DHT, STUN at ${address} --------'
 `
       : `
    alice ${passage.inner}  <=== UDP, no server between ===>  ${passage.alien} bob
-        '---- sealed letters through a shared folder, STUN at 127.0.0.1:${stunPort} ----'
+        '---- sealed letters through a shared folder, STUN at ${address}:${stunPort} ----'
 `,
   );
-  say(`It worked: ${seconds(began)} in all, ${at('passage')} from alice's start to the passage.`);
+  say(`It worked: ${seconds(began)} in all, ${first.toPassage} from alice's start to the passage.`);
 } catch (error) {
   failure = error;
 } finally {
   for (const child of children) if (child.exitCode === null) child.kill('SIGTERM');
   if (mail) {
     try {
-      run(join(root, 'scripts/mailserver'), ['stop', join(work, 'mail')], { stdio: 'ignore' });
+      run(join(root, 'scripts/mailserver'), ['stop', mailDir], { stdio: 'ignore' });
     } catch {}
   }
   if (nats) {
