@@ -25,7 +25,10 @@ export class ChannelError extends Error {
 
 const HIGH_WATER_BYTES = 64 * 1024;
 
-/** One connection inside the tunnel as a Node stream, half-close and backpressure included. */
+/**
+ * One connection inside the tunnel as a Node stream, half-close and backpressure included. Beyond a stream's own
+ * events: `accepted` when the peer has opened it, `deaf` when the peer takes nothing more.
+ */
 export class Channel extends Duplex implements ChannelHandler {
   readonly #port: ChannelPort;
   readonly #arrived: (Uint8Array | null)[] = [];
@@ -73,6 +76,7 @@ export class Channel extends Duplex implements ChannelHandler {
       return;
     }
     this.deaf = true;
+    this.emit('deaf');
     this.#push();
   }
 

@@ -23,9 +23,11 @@ export function join(socket: Socket, channel: Channel): void {
   socket.once('close', () => {
     if (!channel.writableEnded) channel.destroy();
   });
-  channel.once('end', () => {
-    if (channel.deaf) socket.destroySoon();
-  });
+  const stopSpeaking = () => {
+    if (channel.deaf && channel.readableEnded) socket.destroySoon();
+  };
+  channel.once('end', stopSpeaking);
+  channel.once('deaf', stopSpeaking);
   channel.once('close', () => {
     if (!socket.destroyed && !(channel.readableEnded && channel.writableFinished)) abort(socket);
   });

@@ -25,6 +25,11 @@ export function joinStdio(tunnel: Tunnel, target: TunnelTarget, streams: StdioSt
     output.once('close', onOutputGone);
     input.pipe(channel);
     channel.pipe(output, { end: false });
+    const stopSpeaking = () => {
+      if (channel.deaf && channel.readableEnded) channel.destroy();
+    };
+    channel.once('end', stopSpeaking);
+    channel.once('deaf', stopSpeaking);
     // An output that went away is a reader that had enough, like `head`.
     channel.once('close', () => {
       output.off('error', onOutputGone);

@@ -1,11 +1,4 @@
-import {
-  TUNNEL_CLOSE_MS,
-  TUNNEL_DATAGRAM_BYTES,
-  TUNNEL_KNOCK_MS,
-  TUNNEL_PING_MS,
-  TUNNEL_SILENCE_MS,
-  TUNNEL_START_MS,
-} from '../constants.js';
+import { TUNNEL_CLOSE_MS, TUNNEL_DATAGRAM_BYTES } from '../constants.js';
 import { AwlError } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { Endpoint } from '../util/endpoint.js';
@@ -17,6 +10,7 @@ import { deriveTunnelKeys } from '../wire/tunnel-keys.js';
 import { Channel, ChannelError, type ChannelPort } from './channel.js';
 import { Link } from './link.js';
 import { type ChannelHandler, Mux } from './mux.js';
+import { Pulse } from './pulse.js';
 import { openUdx, type UdxPath } from './udx.js';
 
 /** Who is told about datagrams of one channel. */
@@ -52,11 +46,9 @@ export class Tunnel {
   readonly #opener: DatagramOpener;
   readonly #datagrams = new Map<number, DatagramHandler>();
   readonly #channels = new Set<Channel>();
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #pulse: Pulse;
   #greeted = false;
   #hello: TunnelHello | undefined;
-  #lastHeard = performance.now();
-  #heardBytes = 0;
   #tooLarge = 0;
   #over = false;
   #resolveHello: (hello: TunnelHello) => void = () => {};
@@ -94,7 +86,13 @@ export class Tunnel {
     });
     path.socket.on('message', (data: Buffer) => this.#datagram(data));
     path.socket.on('error', () => {});
-    this.#begin();
+    this.#pulse = new Pulse({
+      knock: () => this.sendDatagram(0, new Uint8Array()),
+      ping: (count) => this.#link.send(numberFrame('ping', 0, count)),
+      received: () => this.#link.received,
+      silent: (started, ms) => this.#silent(started, ms),
+    });
+    this.#listenForAbort();
   }
 
   /** Opens a connection to one of the peer's exports. Errors and refusal come as the stream's `error`. */
@@ -168,50 +166,27 @@ export class Tunnel {
     await this.closed.catch(() => {});
   }
 
-  #begin(): void {
+  #listenForAbort(): void {
     const { signal } = this.#options;
-    const knock = () => this.#hello ?? this.sendDatagram(0, new Uint8Array());
-    knock();
-    this.#timers.push(setInterval(knock, TUNNEL_KNOCK_MS));
-    this.#timers.push(
-      setTimeout(() => {
-        if (this.#hello) return;
-        const ms = TUNNEL_START_MS;
-        this.#end(
-          new AwlError(
-            'TUNNEL_REFUSED',
-            `the peer did not start its end of the tunnel within ${ms / 1000} s`,
-            {
-              hint: 'it needs --export, --import or --stdio too; a program in --exec-command does not speak with the tunnel',
-            },
-          ),
-        );
-      }, TUNNEL_START_MS),
-    );
-    this.#timers.push(setInterval(() => this.#watch(), TUNNEL_PING_MS / 4));
-    let ping = 0;
-    this.#timers.push(
-      setInterval(() => this.#hello && this.#link.send(numberFrame('ping', 0, ping++)), TUNNEL_PING_MS),
-    );
+    if (!signal) return;
     const onAbort = () => this.#end(undefined, 'stopped');
-    if (signal?.aborted) onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
-    void this.closed.then(
-      () => signal?.removeEventListener('abort', onAbort),
-      () => signal?.removeEventListener('abort', onAbort),
-    );
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    const forget = () => signal.removeEventListener('abort', onAbort);
+    void this.closed.then(forget, forget);
   }
 
-  #watch(): void {
-    const now = performance.now();
-    if (this.#link.received !== this.#heardBytes) {
-      this.#heardBytes = this.#link.received;
-      this.#lastHeard = now;
+  #silent(started: boolean, ms: number): void {
+    const seconds = Math.round(ms / 1000);
+    if (started) {
+      this.#end(lost(`nothing came from the peer for ${seconds} s`));
+      return;
     }
-    const silence = now - this.#lastHeard;
-    if (this.#hello && silence > TUNNEL_SILENCE_MS) {
-      this.#end(lost(`nothing came from the peer for ${Math.round(silence / 1000)} s`));
-    }
+    this.#end(
+      new AwlError('TUNNEL_REFUSED', `the peer did not start its end of the tunnel within ${seconds} s`, {
+        hint: 'it needs --export, --import or --stdio too; a program in --exec-command does not speak with the tunnel',
+      }),
+    );
   }
 
   #datagram(data: Buffer): void {
@@ -233,7 +208,7 @@ export class Tunnel {
   #frame(frame: TunnelFrame): void {
     if (!this.#hello) {
       this.#hello = readHello(frame);
-      this.#lastHeard = performance.now();
+      this.#pulse.started();
       this.#greet();
       this.#resolveHello(this.#hello);
       return;
@@ -246,7 +221,7 @@ export class Tunnel {
   #end(error: AwlError | undefined, reason = ''): void {
     if (this.#over) return;
     this.#over = true;
-    for (const timer of this.#timers) clearInterval(timer);
+    this.#pulse.stop();
     this.#rejectHello(error ?? lost(reason));
     if (!error) this.#link.send(bareFrame('bye', 0));
     this.#link.end();

@@ -163,3 +163,21 @@ test('a reader that stalls holds back its own connection only, and little memory
   stalled.destroy();
   expect(process.memoryUsage.rss() - before).toBeLessThan(200_000_000);
 });
+
+test('a client that goes on talking to a server that has closed is told, after it got everything', async () => {
+  const rude = await server((socket) => {
+    socket.once('data', () => {
+      socket.end('bye');
+      socket.once('finish', () => socket.destroy());
+    });
+  });
+  const { port } = await pair(rude.port);
+  const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  const over = new Promise((resolve) => client.once('close', resolve));
+  client.on('error', () => {});
+  client.write('hello');
+  expect((await readAll(client)).toString()).toBe('bye');
+  const talking = setInterval(() => client.write('more'), 5);
+  await over;
+  clearInterval(talking);
+});

@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import { settingsOf } from '../../support/cli.js';
+
+const BASE = ['--app-id=a', '--stun-server=s', '--host-info=a/b', '--peer-info=c/d', '--file-dir=/tmp/x'];
+
+test('exports and imports need no program, and may be written together or one by one', async () => {
+  const { settings } = await settingsOf([
+    ...BASE,
+    '--export=22',
+    '--export',
+    'udp:53,unix:/run/x',
+    '--import=2222:22',
+  ]);
+  expect(settings.exec).toBeUndefined();
+  expect(settings.tunnel).toEqual({
+    exports: [
+      { protocol: 'tcp', host: '127.0.0.1', ports: { first: 22, last: 22 } },
+      { protocol: 'udp', host: '127.0.0.1', ports: { first: 53, last: 53 } },
+      { protocol: 'unix', path: '/run/x' },
+    ],
+    imports: [
+      {
+        local: { address: '127.0.0.1', port: 2222 },
+        target: { protocol: 'tcp', host: '127.0.0.1', port: 22 },
+      },
+    ],
+  });
+});
+
+test('without any of them there is no tunnel, and a program is needed', async () => {
+  await expect(settingsOf(BASE)).rejects.toThrow(/--exec-command is missing/);
+  expect((await settingsOf([...BASE, '--exec-command=true'])).settings.tunnel).toBeUndefined();
+});
+
+test('a wrong target is named with where it was written and an example', async () => {
+  await expect(settingsOf([...BASE, '--export=22,80x'])).rejects.toMatchObject({
+    code: 'USAGE_BAD_VALUE',
+    message: expect.stringMatching(/^--export "80x" is not/),
+    hint: expect.stringContaining('--export 22'),
+  });
+  await expect(settingsOf(BASE, { config: 'import=1-2:3' })).rejects.toMatchObject({
+    code: 'CONFIG_SYNTAX',
+    message: expect.stringContaining('awl.ini:1: import "1-2:3" has ranges'),
+  });
+  await expect(settingsOf([...BASE, '--stdio=udp:53'])).rejects.toThrow(/names UDP/);
+});
+
+test.each([
+  [
+    ['--export=22', '--exec-command=true'],
+    ['--export', '--exec-command'],
+  ],
+  [
+    ['--import=22', '--exec-args=x'],
+    ['--import', '--exec-args'],
+  ],
+  [
+    ['--stdio=22', '--accept'],
+    ['--stdio', '--accept'],
+  ],
+  [
+    ['--stdio=22', '--json'],
+    ['--stdio', '--json'],
+  ],
+])('%j exclude each other, and the message names both', async (argv, names) => {
+  const failed = (async () => settingsOf([...BASE, ...argv]))();
+  await expect(failed).rejects.toMatchObject({ code: 'USAGE_CONFLICT' });
+  for (const name of names) await expect(failed).rejects.toThrow(name);
+});
