@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { OPENDHT_ANNOUNCEMENTS_MAX, OPENDHT_BACKLOG_MAX, OPENDHT_PUSH_MS } from '../../constants.js';
 import { AwlError, isAwlError } from '../../errors.js';
 import { formatName, isComplete } from '../../identity/names.js';
@@ -17,11 +18,17 @@ import { PROCESS_VALUE_IDS } from './value-ids.js';
 const DEFAULT_TOKENS = { invite: 'invite', accept: 'accept' } as const;
 const VALUE_ID = /^[1-9]\d{0,19}$/;
 
+/** Waits of the OpenDHT backend; tests shorten them. */
+export interface OpendhtTiming {
+  readonly pushMs: number;
+}
+
 class OpendhtRendezvous implements Rendezvous {
   readonly name = 'opendht';
   readonly sealing = 'opendht';
   readonly #settings: OpendhtSettings;
   readonly #ctx: RendezvousContext;
+  readonly #timing: OpendhtTiming;
   readonly #network: DhtNetwork;
   readonly #closing = new AbortController();
   readonly #invited = new Set<bigint>();
@@ -30,9 +37,10 @@ class OpendhtRendezvous implements Rendezvous {
   #since: Date | undefined;
   #joined = false;
 
-  constructor(settings: OpendhtSettings, ctx: RendezvousContext) {
+  constructor(settings: OpendhtSettings, ctx: RendezvousContext, timing: OpendhtTiming) {
     this.#settings = settings;
     this.#ctx = ctx;
+    this.#timing = timing;
     this.#network = new DhtNetwork(settings, ctx.log);
   }
 
@@ -60,7 +68,7 @@ class OpendhtRendezvous implements Rendezvous {
     const letters = new AsyncQueue<Envelope>();
     let waiting = 0;
     const over = new AbortController();
-    const stop = AbortSignal.any([ended, over.signal]);
+    const stop = this.#ended(AbortSignal.any([signal, over.signal]));
     const subscription = new Subscription({
       network: this.#network,
       key: this.#key(toKey, filter.app, filter.kind),
@@ -109,7 +117,7 @@ class OpendhtRendezvous implements Rendezvous {
       valueId: answered ? BigInt(letter.answers ?? '') : this.#newId(key, kind),
       ...(!answered && { anotherId: () => this.#newId(key, kind) }),
       log: this.#ctx.log,
-      signal: AbortSignal.any([this.#closing.signal, over.signal]),
+      signal: this.#ended(over.signal),
     });
     const onAbort = () => over.abort();
     ended.addEventListener('abort', onAbort, { once: true });
@@ -134,7 +142,7 @@ class OpendhtRendezvous implements Rendezvous {
   /** Until one node has it: nodes may be starting anew just now. */
   async #publish(announcement: Announcement, signal: AbortSignal): Promise<void> {
     const limit = deadline(
-      OPENDHT_PUSH_MS,
+      this.#timing.pushMs,
       () =>
         new AwlError('RENDEZVOUS_UNREACHABLE', 'no OpenDHT node took the message', {
           hint: 'check that UDP gets out of this network and that the nodes of --dht-bootstrap run',
@@ -178,8 +186,11 @@ class OpendhtRendezvous implements Rendezvous {
     return letterKey(recipient, app, (this.#settings.tokens ?? DEFAULT_TOKENS)[kind]);
   }
 
+  /** Aborts with `signal`, or when the rendezvous is closed; any number of questions may listen to it. */
   #ended(signal: AbortSignal): AbortSignal {
-    return AbortSignal.any([signal, this.#closing.signal]);
+    const ended = AbortSignal.any([signal, this.#closing.signal]);
+    setMaxListeners(0, ended);
+    return ended;
   }
 }
 
@@ -192,11 +203,15 @@ function incomplete({ to }: LetterFilter): AwlError {
 }
 
 /** OpenDHT as plexus uses it (spec d): letters are signed values under a key made from the recipient's certificate. */
-export async function openOpendht(settings: OpendhtSettings, ctx: RendezvousContext): Promise<Rendezvous> {
+export async function openOpendht(
+  settings: OpendhtSettings,
+  ctx: RendezvousContext,
+  timing: OpendhtTiming = { pushMs: OPENDHT_PUSH_MS },
+): Promise<Rendezvous> {
   if (settings.bootstrap.length === 0) {
     throw new AwlError('USAGE_MISSING', 'OpenDHT needs a node to begin with', {
       hint: 'name one with --dht-bootstrap=host:port',
     });
   }
-  return new OpendhtRendezvous(settings, ctx);
+  return new OpendhtRendezvous(settings, ctx, timing);
 }

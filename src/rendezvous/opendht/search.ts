@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import {
   OPENDHT_CLOSEST,
   OPENDHT_PARALLEL,
@@ -61,6 +62,8 @@ class Search {
   constructor(node: DhtNode, options: SearchOptions) {
     this.#node = node;
     this.#options = options;
+    // One listener a question is what it is for.
+    setMaxListeners(0, this.#over.signal);
     for (const endpoint of options.seeds) this.#add(undefined, endpoint);
     for (const { id, endpoint } of node.table.closest(options.target, 2 * OPENDHT_CLOSEST))
       this.#add(id, endpoint);
