@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { AWL } from '../support/awl.js';
+import { formatName } from '../../src/identity/names.js';
+import { AWL, AwlProcess } from '../support/awl.js';
+import { makeWorld } from '../support/world.js';
 import { ask, freeUdpPort, HOST, tcpService } from '../support/wormhole.js';
 
 const started = new Set<ChildProcess>();
@@ -78,6 +80,61 @@ test('two processes carry downloads whole; SIGTERM on one side ends both with 0'
     expect(exporter.output()).not.toContain('3074017309952648390');
   } finally {
     service.close();
+  }
+});
+
+test('as payload of a whole session it takes over the punched path, with the secret of the environment', async () => {
+  const data = randomBytes(1_000_000);
+  const service = await tcpService((socket) => socket.once('data', () => socket.end(data)));
+  const free = await tcpService(() => {});
+  free.close();
+  const world = await makeWorld('alice@example.org/laptop', 'bob@example.org/nas');
+  const [alice, bob] = world.machines;
+  if (!alice || !bob) throw new Error('no machines');
+  const machines: AwlProcess[] = [];
+  const session = (
+    own: typeof alice,
+    peer: typeof alice,
+    purpose: string,
+    port: number,
+    ...more: string[]
+  ) => {
+    const args = [
+      ...['--app-id=wormhole', `--app-repo=${own.repo}`, `--state-dir=${own.stateDir}`, '--json'],
+      ...[`--host-info=${formatName(own.name)}`, `--peer-info=${formatName(peer.name)}`, '--allow-loopback'],
+      ...[`--stun-server=${HOST}:${world.stun.layout.port}`, `--stun-client=${HOST}:0`],
+      ...['--rendezvous=file', `--file-dir=${world.folder}`, `--exec-command=${process.execPath}`],
+      `--exec-args='${AWL}' wormhole --purpose=${purpose} --service=${HOST}:${port} --obscure=env ` +
+        '--gateway=%innerip%:%innerport% --faraway=%peerip%:%peerport%',
+    ];
+    const child = spawn(process.execPath, [AWL, ...args, ...more]);
+    started.add(child);
+    const machine = new AwlProcess(child);
+    machines.push(machine);
+    return machine;
+  };
+  try {
+    const exporting = session(bob, alice, 'export', service.port, '--accept', '--once');
+    await exporting.event('listening');
+    const importing = session(alice, bob, 'import', free.port);
+    await expect
+      .poll(
+        () =>
+          ask(free.port, 'GET').then(
+            (got) => got.equals(data),
+            () => false,
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe(true);
+    importing.stop();
+    await importing.ended;
+    expect(await exporting.ended, exporting.output).toBe(0);
+  } catch (error) {
+    throw new Error(machines.map(({ output }) => output).join('\n---\n'), { cause: error });
+  } finally {
+    service.close();
+    await world.close();
   }
 });
 

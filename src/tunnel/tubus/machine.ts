@@ -203,7 +203,7 @@ export class TubusMachine {
     this.#outgoing.drop();
     if (this.#state !== 'torn') this.#end ??= this.#state === 'tearing' ? 'closed' : 'torn';
     this.#state = 'torn';
-    this.#deadline = now + TUBUS_LINGER_MS;
+    this.#deadline = now + Math.max(TUBUS_LINGER_MS, 3 * (this.#pace.rtt ?? 0));
   }
 
   #finish(end: TubusEnd): void {
