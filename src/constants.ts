@@ -110,8 +110,12 @@ export const DHT_LOOKUP_GAPS_MS: readonly number[] = [100, 150, 250, 500, 1_000,
 export const DHT_LOOKUP_PATIENCE_MS = 1_000;
 /** Repeats of a question to one node, a second apart; the library's own 5 would hold a query up for 6 s. */
 export const DHT_QUERY_RETRIES = 2;
-/** Acceptors that one invitation is carried to side by side; with more, the one that waits longest makes room. */
-export const DHT_COURIERS_MAX = 24;
+/** Nodes name at most 20 acceptors at a time, by lot: who is among more has to be looked for more often. */
+export const DHT_CROWD = 20;
+export const DHT_CROWD_GAP_MS = 200;
+/** Acceptors that one invitation is carried to side by side; others wait until one has had its time. */
+export const DHT_COURIERS_MAX = 32;
+export const DHT_COURIER_TURN_MS = 2_500;
 /** Pause before a silent acceptor is tried again, times the number of failures. */
 export const DHT_SILENT_PAUSE_MS = 1_000;
 export const DHT_SILENT_PAUSE_MAX_MS = 15_000;
@@ -310,46 +314,3 @@ export const EXTENSION_OID = '2.25.18027123128438128068361969479975697174';
 export const EXTENSION_VERSION = 1;
 /** Cap on the decoded extension; the reader refuses anything larger before parsing. */
 export const EXTENSION_MAX_BYTES = 4096;
-
-// --- the tunnel (docs/PROTOCOL.md)
-/** Version in the hello; a peer with another one is told so. */
-export const TUNNEL_VERSION = 1;
-/** Application bytes in one data frame; what a socket read gives at most. */
-export const TUNNEL_DATA_BYTES = 65_536;
-/** Plaintext of one record: a full data frame and its header, with room for a few control frames. */
-export const TUNNEL_RECORD_BYTES = 65_792;
-/** A target, a reason or a hello is text; the hello lists exports. */
-export const TUNNEL_TEXT_BYTES = 1_024;
-export const TUNNEL_HELLO_BYTES = 16_384;
-/** What either side may send on a new channel before it was granted more: a request goes with its open. */
-export const TUNNEL_FIRST_CREDIT_BYTES = 16 * 1024;
-/** Receive window of a channel: at first, and at most where its reader keeps up. */
-export const TUNNEL_WINDOW_BYTES = 256 * 1024;
-export const TUNNEL_WINDOW_MAX_BYTES = 4 * 1024 * 1024;
-/** All windows together; beyond it channels keep TUNNEL_FIRST_CREDIT_BYTES. */
-export const TUNNEL_WINDOWS_BYTES = 48 * 1024 * 1024;
-/** Open at once, both openers together. */
-export const TUNNEL_CHANNELS_MAX = 4_096;
-/** Control frames that wait behind a peer who takes nothing. */
-export const TUNNEL_QUEUE_BYTES = 16 * 1024 * 1024;
-/** A question on the idle stream keeps NAT mappings alive; this long without a byte the peer is gone. */
-export const TUNNEL_PING_MS = 4_000;
-export const TUNNEL_SILENCE_MS = 12_500;
-/** "I am here" on the new socket, until the peer's hello is there; and how long that may take. */
-export const TUNNEL_KNOCK_MS = 20;
-export const TUNNEL_START_MS = 10_000;
-/** Taking leave: what is queued still goes out. */
-export const TUNNEL_CLOSE_MS = 1_000;
-/** How long the exporting side tries to reach a target. */
-export const TUNNEL_DIAL_MS = 10_000;
-/** Datagrams remembered against replay. */
-export const TUNNEL_REPLAY_WINDOW = 2_048;
-/** 1500 less 28 for IPv4 and UDP, and our 27: magic, counter, channel, tag. */
-export const TUNNEL_DATAGRAM_BYTES = 1_445;
-/** A UDP source without traffic in either direction is forgotten; RFC 4787 REQ-5 asks for 2 minutes. */
-export const TUNNEL_FLOW_IDLE_MS = 120_000;
-export const TUNNEL_FLOWS_MAX = 1_024;
-/** Datagrams of a new source that wait for the peer's consent. */
-export const TUNNEL_FLOW_QUEUE = 32;
-/** Ports of one range that are listened on. */
-export const TUNNEL_RANGE_MAX = 1_024;

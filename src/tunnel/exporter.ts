@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { TUNNEL_DIAL_MS } from '../constants.js';
 import type { Logger } from '../log.js';
+import { TUNNEL_DIAL_MS } from '../wire/tunnel-limits.js';
 import {
   type ExportSpec,
   formatTarget,

@@ -1,9 +1,9 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { TUNNEL_FLOW_IDLE_MS, TUNNEL_FLOW_QUEUE } from '../constants.js';
 import { errorText } from '../errors.js';
 import type { Logger } from '../log.js';
+import { TUNNEL_FLOW_IDLE_MS, TUNNEL_FLOW_QUEUE } from '../wire/tunnel-limits.js';
 import type { ChannelHandler } from './mux.js';
 import type { Tunnel } from './tunnel.js';
 

@@ -1,13 +1,13 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIP } from 'node:net';
+import type { Logger } from '../log.js';
+import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import {
   TUNNEL_DATAGRAM_BYTES,
   TUNNEL_FLOW_IDLE_MS,
   TUNNEL_FLOW_QUEUE,
   TUNNEL_FLOWS_MAX,
-} from '../constants.js';
-import type { Logger } from '../log.js';
-import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
+} from '../wire/tunnel-limits.js';
 import { formatTarget, type TunnelTarget } from '../wire/tunnel-target.js';
 import { bindError, type Listener } from './listener.js';
 import type { ChannelHandler } from './mux.js';

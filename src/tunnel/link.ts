@@ -1,4 +1,3 @@
-import { TUNNEL_QUEUE_BYTES, TUNNEL_RECORD_BYTES } from '../constants.js';
 import { AwlError, errorText } from '../errors.js';
 import {
   decodeFrames,
@@ -7,6 +6,7 @@ import {
   type TunnelFrame,
 } from '../wire/tunnel-frame.js';
 import type { DirectionKeys } from '../wire/tunnel-keys.js';
+import { TUNNEL_QUEUE_BYTES, TUNNEL_RECORD_BYTES } from '../wire/tunnel-limits.js';
 import { RecordOpener, RecordSealer } from '../wire/tunnel-record.js';
 import type { UdxStream } from './udx.js';
 

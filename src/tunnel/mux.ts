@@ -1,4 +1,3 @@
-import { TUNNEL_CHANNELS_MAX, TUNNEL_DATA_BYTES, TUNNEL_FIRST_CREDIT_BYTES } from '../constants.js';
 import { AwlError } from '../errors.js';
 import type { PunchRole } from '../wire/confirm.js';
 import {
@@ -9,6 +8,7 @@ import {
   type TunnelFrame,
   textFrame,
 } from '../wire/tunnel-frame.js';
+import { TUNNEL_CHANNELS_MAX, TUNNEL_DATA_BYTES, TUNNEL_FIRST_CREDIT_BYTES } from '../wire/tunnel-limits.js';
 import { ReceiveWindow, WindowBudget } from './windows.js';
 
 /** More credit than this at once is a lie about somebody's memory. */

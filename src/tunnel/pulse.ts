@@ -1,4 +1,9 @@
-import { TUNNEL_KNOCK_MS, TUNNEL_PING_MS, TUNNEL_SILENCE_MS, TUNNEL_START_MS } from '../constants.js';
+import {
+  TUNNEL_KNOCK_MS,
+  TUNNEL_PING_MS,
+  TUNNEL_SILENCE_MS,
+  TUNNEL_START_MS,
+} from '../wire/tunnel-limits.js';
 
 /** What the clock asks a tunnel to do. */
 export interface PulseOptions {

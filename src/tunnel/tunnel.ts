@@ -1,4 +1,3 @@
-import { TUNNEL_CLOSE_MS, TUNNEL_DATAGRAM_BYTES } from '../constants.js';
 import { AwlError } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { Endpoint } from '../util/endpoint.js';
@@ -7,6 +6,7 @@ import { DatagramOpener, DatagramSealer } from '../wire/tunnel-datagram.js';
 import { bareFrame, numberFrame, type TunnelFrame, textFrame } from '../wire/tunnel-frame.js';
 import { encodeHello, readHello, type TunnelHello } from '../wire/tunnel-hello.js';
 import { deriveTunnelKeys } from '../wire/tunnel-keys.js';
+import { TUNNEL_CLOSE_MS, TUNNEL_DATAGRAM_BYTES } from '../wire/tunnel-limits.js';
 import { Channel, ChannelError, type ChannelPort } from './channel.js';
 import { Link } from './link.js';
 import { type ChannelHandler, Mux } from './mux.js';

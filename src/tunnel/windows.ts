@@ -3,7 +3,7 @@ import {
   TUNNEL_WINDOW_BYTES,
   TUNNEL_WINDOW_MAX_BYTES,
   TUNNEL_WINDOWS_BYTES,
-} from '../constants.js';
+} from '../wire/tunnel-limits.js';
 
 /**
  * How much the peer may send on all channels together. Every channel has its first credit whatever happens; what

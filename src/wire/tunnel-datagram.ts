@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { TUNNEL_REPLAY_WINDOW } from '../constants.js';
+import { TUNNEL_REPLAY_WINDOW } from './tunnel-limits.js';
 import { counterNonce, TUNNEL_TAG_BYTES } from './tunnel-record.js';
 
 const CIPHER = 'chacha20-poly1305';

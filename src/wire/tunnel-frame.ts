@@ -1,5 +1,5 @@
-import { TUNNEL_DATA_BYTES, TUNNEL_HELLO_BYTES, TUNNEL_TEXT_BYTES } from '../constants.js';
 import { AwlError } from '../errors.js';
+import { TUNNEL_DATA_BYTES, TUNNEL_HELLO_BYTES, TUNNEL_TEXT_BYTES } from './tunnel-limits.js';
 
 /** Header: type (u8), channel (u32), length of the body (u24), big-endian. */
 export const TUNNEL_FRAME_HEADER_BYTES = 8;

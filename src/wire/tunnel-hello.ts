@@ -1,6 +1,6 @@
-import { TUNNEL_HELLO_BYTES, TUNNEL_VERSION } from '../constants.js';
 import { AwlError } from '../errors.js';
 import { bodyText, type TunnelFrame } from './tunnel-frame.js';
+import { TUNNEL_HELLO_BYTES, TUNNEL_VERSION } from './tunnel-limits.js';
 
 /** The first frame of each side. */
 export interface TunnelHello {

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { TUNNEL_RECORD_BYTES } from '../constants.js';
 import { AwlError } from '../errors.js';
+import { TUNNEL_RECORD_BYTES } from './tunnel-limits.js';
 
 const CIPHER = 'chacha20-poly1305';
 const LENGTH_BYTES = 4;

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { TUNNEL_RANGE_MAX, TUNNEL_TEXT_BYTES } from '../constants.js';
+import { TUNNEL_RANGE_MAX, TUNNEL_TEXT_BYTES } from './tunnel-limits.js';
 
 export type TunnelProtocol = 'tcp' | 'udp';
 

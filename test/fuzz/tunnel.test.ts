@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { TUNNEL_CHANNELS_MAX, TUNNEL_DATA_BYTES } from '../../src/constants.js';
 import { isAwlError } from '../../src/errors.js';
 import {
   decodeFrames,
@@ -10,6 +9,7 @@ import {
   type TunnelFrame,
 } from '../../src/wire/tunnel-frame.js';
 import { readHello } from '../../src/wire/tunnel-hello.js';
+import { TUNNEL_CHANNELS_MAX, TUNNEL_DATA_BYTES } from '../../src/wire/tunnel-limits.js';
 import { RecordOpener, RecordSealer } from '../../src/wire/tunnel-record.js';
 import { formatTarget, parseExport, parseImport, parseTarget } from '../../src/wire/tunnel-target.js';
 import { deliver, type MuxEnd, muxEnd, openRecorded } from '../support/mux-pair.js';

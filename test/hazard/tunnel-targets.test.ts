@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, expect, test } from 'vitest';
-import { TUNNEL_DATAGRAM_BYTES } from '../../src/constants.js';
+import { TUNNEL_DATAGRAM_BYTES } from '../../src/wire/tunnel-limits.js';
 import { parseTarget } from '../../src/wire/tunnel-target.js';
 import { tempDir } from '../support/tmp.js';
 import { openPair, serve, type TunnelPair, tunnelSettings } from '../support/tunnel.js';

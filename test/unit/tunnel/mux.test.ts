@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
+import { bareFrame, numberFrame, type TunnelFrame, textFrame } from '../../../src/wire/tunnel-frame.js';
 import {
   TUNNEL_CHANNELS_MAX,
   TUNNEL_DATA_BYTES,
   TUNNEL_FIRST_CREDIT_BYTES,
   TUNNEL_WINDOW_BYTES,
   TUNNEL_WINDOWS_BYTES,
-} from '../../../src/constants.js';
-import { bareFrame, numberFrame, type TunnelFrame, textFrame } from '../../../src/wire/tunnel-frame.js';
+} from '../../../src/wire/tunnel-limits.js';
 import { deliver, type MuxEnd, muxEnd, openRecorded } from '../../support/mux-pair.js';
 
 function pair(): [MuxEnd, MuxEnd] {

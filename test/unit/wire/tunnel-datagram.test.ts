@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { TUNNEL_REPLAY_WINDOW } from '../../../src/constants.js';
 import {
   DatagramOpener,
   DatagramSealer,
   TUNNEL_DATAGRAM_OVERHEAD_BYTES,
 } from '../../../src/wire/tunnel-datagram.js';
+import { TUNNEL_REPLAY_WINDOW } from '../../../src/wire/tunnel-limits.js';
 
 const KEY = Buffer.alloc(32, 9);
 const NOTHING = Buffer.alloc(0);

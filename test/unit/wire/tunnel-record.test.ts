@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { TUNNEL_RECORD_BYTES } from '../../../src/constants.js';
 import { isAwlError } from '../../../src/errors.js';
 import { deriveTunnelKeys } from '../../../src/wire/tunnel-keys.js';
+import { TUNNEL_RECORD_BYTES } from '../../../src/wire/tunnel-limits.js';
 import { RecordOpener, RecordSealer } from '../../../src/wire/tunnel-record.js';
 
 const KEY = Buffer.alloc(32, 7);
