@@ -1,76 +1,62 @@
 import { DHT_PREPARED_MAX, SIGNING_TIME_WINDOW_MS } from '../../constants.js';
-import { AwlError, errorText, isAwlError } from '../../errors.js';
+import { AwlError } from '../../errors.js';
 import { formatName, isComplete, matchesName } from '../../identity/names.js';
-import { backoffMs } from '../../util/backoff.js';
 import { AsyncQueue } from '../../util/queue.js';
-import { sleep } from '../../util/sleep.js';
 import type { Envelope, Letter, LetterFilter, Rendezvous, RendezvousContext } from '../types.js';
+import { orAbort } from './bounded.js';
+import { NodeKeeper } from './keeper.js';
 import { type DhtLibrary, loadLibrary } from './library.js';
-import { ClientNode, orAbort } from './node.js';
 import { Outbox } from './outbox.js';
 import { type Parcel, wrapParcel } from './parcel.js';
 import { letterId, placeOf } from './place.js';
 import { type Carrier, isCarrier, openCarrier } from './private.js';
+import { RECORDS_MAX_BYTES } from './records.js';
 import type { HyperdhtSettings } from './settings.js';
-import { Station } from './station.js';
 
 export interface HyperdhtOptions {
   /** Goes over the library's public interface, as if its inside had changed. */
   readonly recordsOnly?: boolean;
 }
 
+type Take = (envelope: Envelope) => void;
+
 class HyperdhtRendezvous implements Rendezvous {
   readonly name = 'hyperdht';
   readonly sealing = 'smime';
-  readonly #settings: HyperdhtSettings;
   readonly #ctx: RendezvousContext;
   readonly #library: DhtLibrary;
   readonly #carrier: Carrier | undefined;
   readonly #closing = new AbortController();
-  readonly #listeners = new Set<(answer: Envelope) => void>();
+  readonly #keeper: NodeKeeper;
+  readonly #listeners = new Set<Take>();
   /** Answers, for those who listen later. */
   readonly #answers: Envelope[] = [];
-  #client: ClientNode | undefined;
-  #opening: Promise<ClientNode> | undefined;
-  #station: Station | undefined;
-  #renewing: Promise<void> | undefined;
 
   constructor(settings: HyperdhtSettings, ctx: RendezvousContext, library: DhtLibrary, carrier?: Carrier) {
-    this.#settings = settings;
     this.#ctx = ctx;
     this.#library = library;
     this.#carrier = carrier;
+    const { log } = ctx;
+    this.#keeper = new NodeKeeper({ library, carrier, settings, log, closing: this.#closing.signal });
   }
 
   async prepare(signal: AbortSignal): Promise<void> {
     const ended = this.#ended(signal);
     ended.throwIfAborted();
-    await (await this.#open(ended)).reach(ended);
+    const client = await this.#keeper.open(ended);
+    await client.reach(ended);
   }
 
   async *listen(filter: LetterFilter, signal: AbortSignal): AsyncIterable<Envelope> {
     const ended = this.#ended(signal);
-    const { to, toKey } = filter;
-    if (filter.kind === 'invite' && (!isComplete(to) || !toKey)) {
-      throw new AwlError(
-        'USAGE_MISSING',
-        `--host-info needs owner and pin of one identity whose certificate is here, but is "${formatName(to)}": in a DHT letters are found by the recipient's key`,
-        {
-          hint: 'write --host-info=owner/pin, for example --host-info=me@example.org/laptop; make it with awl id init',
-        },
-      );
-    }
     if (ended.aborted) return;
     const queue = new AsyncQueue<Envelope>();
     const end = () => queue.end();
     ended.addEventListener('abort', end, { once: true });
-    const take = (envelope: Envelope) => {
+    const take: Take = (envelope) => {
       if (matches(envelope, filter)) queue.push(envelope);
     };
-    const leave =
-      filter.kind === 'invite' && toKey
-        ? await this.#attend(filter.app, toKey, take, ended)
-        : this.#awaitAnswers(take);
+    const leave = filter.kind === 'invite' ? this.#attend(filter, take) : this.#awaitAnswers(take);
     try {
       for await (const envelope of queue) {
         if (ended.aborted) return;
@@ -93,32 +79,11 @@ class HyperdhtRendezvous implements Rendezvous {
     if (!this.#closing.signal.aborted) {
       this.#closing.abort(new AwlError('RENDEZVOUS_UNREACHABLE', 'the hyperdht rendezvous was closed'));
     }
-    await this.#opening?.catch(() => {});
-    const station = this.#station;
-    await this.#client?.close(station && (() => station.leave()));
+    await this.#keeper.close();
   }
 
   #ended(signal: AbortSignal): AbortSignal {
     return AbortSignal.any([signal, this.#closing.signal]);
-  }
-
-  /** The node, opened by whoever needs it first. */
-  async #open(signal: AbortSignal): Promise<ClientNode> {
-    if (this.#client) return this.#client;
-    this.#opening ??= ClientNode.open(
-      this.#library,
-      this.#settings,
-      this.#carrier,
-      this.#closing.signal,
-    ).then((client) => {
-      this.#client = client;
-      return client;
-    });
-    const opening = this.#opening;
-    opening.catch(() => {
-      if (this.#opening === opening) this.#opening = undefined;
-    });
-    return orAbort(opening, signal);
   }
 
   async #invite(letter: Letter, signal: AbortSignal): Promise<void> {
@@ -126,20 +91,23 @@ class HyperdhtRendezvous implements Rendezvous {
     if (!toKey) {
       throw new AwlError(
         'USAGE_MISSING',
-        `the certificate of ${formatName(to)} is needed to find it in the DHT`,
+        `${formatName(to)} can be found in the DHT by its certificate only`,
         {
-          hint: 'take it with awl id trust, or use --rendezvous=email',
+          hint: 'take the certificate with awl id trust, or use --rendezvous=email',
         },
       );
     }
-    await this.prepare(signal);
     const place = placeOf(app, toKey);
     const box = wrapParcel(place.boxKey, 'invite', { form, bytes, names: { from, to } });
-    const id = letterId(box).toString('hex');
+    if (!this.#carrier && box.length > RECORDS_MAX_BYTES) {
+      throw new AwlError('MESSAGE_TOO_LARGE', `a message of ${bytes.length} bytes is too large for the DHT`);
+    }
+    await this.prepare(signal);
     const done = new AbortController();
+    const id = letterId(box).toString('hex');
     const outbox = new Outbox({
       library: this.#library,
-      node: () => this.#current().node,
+      client: () => this.#keeper.client,
       carrier: this.#carrier,
       place,
       box,
@@ -151,19 +119,15 @@ class HyperdhtRendezvous implements Rendezvous {
     void outbox.run(AbortSignal.any([signal, done.signal, fresh]));
   }
 
-  #current(): ClientNode {
-    if (!this.#client) throw new AwlError('INTERNAL', 'the DHT node is not open');
-    return this.#client;
-  }
-
   #deliverAnswer(letter: Letter, id: string, { form, bytes }: Parcel, done: () => void): void {
     const { app, from, to, fromKey, toKey } = letter;
     const envelope: Envelope = {
       ...{ app, kind: 'accept', form, bytes, from: to, to: from, answers: id },
       ...(toKey && { fromKey: toKey }),
       ...(fromKey && { toKey: fromKey }),
-      id: `${id.slice(0, 16)}-${this.#answers.length}`,
+      id,
       receivedAt: this.#ctx.now(),
+      // Whatever else is announced there need not be asked any more.
       ack: async () => done(),
     };
     this.#answers.push(envelope);
@@ -171,88 +135,35 @@ class HyperdhtRendezvous implements Rendezvous {
     for (const listener of this.#listeners) listener(envelope);
   }
 
-  #awaitAnswers(take: (envelope: Envelope) => void): () => void {
+  #awaitAnswers(take: Take): () => void {
     this.#answers.forEach(take);
     this.#listeners.add(take);
     return () => this.#listeners.delete(take);
   }
 
-  async #attend(
-    app: string,
-    toKey: Uint8Array,
-    take: (envelope: Envelope) => void,
-    signal: AbortSignal,
-  ): Promise<() => void> {
-    const station = this.#openStation(signal);
-    const leave = station.attend(placeOf(app, toKey), (key, { form, bytes, names }) => {
-      if (!names) return;
-      const { from, to } = names;
-      const receivedAt = this.#ctx.now();
-      take({
-        ...{ app, kind: 'invite', form, bytes, from, to, toKey, receivedAt },
-        id: key,
-        ack: async () => {},
-      });
-    });
-    return leave;
-  }
-
-  #openStation(signal: AbortSignal): Station {
-    if (this.#station) return this.#station;
-    const station = new Station({
-      library: this.#library,
-      carrier: this.#carrier,
-      log: this.#ctx.log,
-      onStale: () => this.#renew(),
-    });
-    this.#station = station;
-    void this.#start(station, signal);
-    return station;
-  }
-
-  /** Opens the station as soon as there is a node; tries until the rendezvous is closed. */
-  async #start(station: Station, signal: AbortSignal): Promise<void> {
-    const ended = this.#closing.signal;
-    for (let attempt = 0; !ended.aborted; attempt++) {
-      try {
-        const client = await this.#open(ended);
-        await station.start(client.node);
-        return;
-      } catch (error) {
-        if (ended.aborted) return;
-        this.#ctx.log.debug(`the DHT node does not start: ${errorText(error)}`);
-        if (isAwlError(error, 'UDP_BIND') && signal.aborted) return;
-        await sleep(backoffMs(attempt), ended).catch(() => {});
-      }
+  #attend({ app, to, toKey }: LetterFilter, take: Take): () => void {
+    if (!isComplete(to) || !toKey) {
+      throw new AwlError(
+        'USAGE_MISSING',
+        `--host-info must name one identity whose certificate is here, but is "${formatName(to)}": a DHT finds letters by the recipient's key`,
+        { hint: 'write --host-info=owner/pin, for example --host-info=me@example.org/laptop' },
+      );
     }
-  }
-
-  /** A new node in place of one that does not come back by itself. */
-  #renew(): void {
-    const station = this.#station;
-    if (this.#renewing || !station || this.#closing.signal.aborted) return;
-    this.#ctx.log.info('the DHT cannot be reached; starting the node anew');
-    const before = this.#client;
-    this.#client = undefined;
-    this.#opening = undefined;
-    this.#renewing = (async () => {
-      await before?.close();
-      await this.#start(station, this.#closing.signal);
-    })().finally(() => {
-      this.#renewing = undefined;
+    return this.#keeper.openStation().attend(placeOf(app, toKey), (key, { form, bytes, names }) => {
+      if (!names) return;
+      const receivedAt = this.#ctx.now();
+      const content = { app, kind: 'invite', form, bytes, ...names, toKey, receivedAt } as const;
+      // Nothing of it lies anywhere.
+      take({ ...content, id: key, ack: async () => {} });
     });
   }
 
   async #answer(letter: Letter, signal: AbortSignal): Promise<void> {
-    const { form, bytes, answers } = letter;
-    const station = this.#station;
-    const taken =
-      station && answers !== undefined && (await orAbort(station.answer(answers, { form, bytes }), signal));
-    if (taken) return;
-    throw new AwlError(
-      'RENDEZVOUS_UNREACHABLE',
-      `${formatName(letter.to)} does not wait for the answer any more`,
-    );
+    const { form, bytes, answers, to } = letter;
+    const { station } = this.#keeper;
+    const answering = station && answers !== undefined && station.answer(answers, { form, bytes });
+    if (answering && (await orAbort(answering, signal))) return;
+    throw new AwlError('RENDEZVOUS_UNREACHABLE', `${formatName(to)} does not wait for the answer any more`);
   }
 }
 

@@ -27,7 +27,7 @@ export function compact(bytes: Uint8Array): Buffer {
   if (at >= 0) {
     const head = whole.subarray(0, at + HEAD_END.length);
     const body = Buffer.from(whole.toString('latin1', head.length), 'base64');
-    if (Buffer.concat([head, lines(body)]).equals(whole)) {
+    if (body.length > 0 && Buffer.concat([head, lines(body)]).equals(whole)) {
       if (head.equals(SEALED_HEAD)) return Buffer.concat([Buffer.from([KNOWN_HEAD]), body]);
       if (head.length <= OWN_HEAD_MAX) {
         const start = Buffer.from([OWN_HEAD, head.length >> 8, head.length & 0xff]);

@@ -4,16 +4,13 @@ import {
   DHT_KNOCK_MS,
   DHT_POLL_GAPS_MS,
   DHT_QUERY_RETRIES,
-  DHT_RECORD_KNOCK_MS,
-  DHT_RECORD_POLL_GAPS_MS,
 } from '../../constants.js';
 import { deadline, sleep } from '../../util/sleep.js';
 import { abreast } from './abreast.js';
 import { decodeReply, encodeKnock, type Knock, type KnockReply, splitBox } from './knock.js';
 import type { DhtAddress, DhtKeyPair, DhtLibrary, DhtNode, DhtPeer } from './library.js';
-import { answerSeed, gateOf, type Place } from './place.js';
+import { gateOf, type Place } from './place.js';
 import type { Carrier } from './private.js';
-import { fetchBox } from './records.js';
 import { staggered } from './staggered.js';
 
 const TRIES = 3;
@@ -191,53 +188,7 @@ class Courier {
   }
 }
 
-/**
- * The way over the library's public interface: the letter lies in records of the DHT (`published`), a knock tells the
- * acceptor whose, and the answer is looked for in records. Slower, and costs the network more.
- * @throws the signal's reason
- */
-export async function carryByRecords(
-  letter: Consignment,
-  acceptor: DhtPeer,
-  published: Promise<void>,
-  signal: AbortSignal,
-): Promise<Buffer> {
-  const { library, node, keyPair, place, id } = letter;
-  const seed = answerSeed(place, id, acceptor.publicKey);
-  const { publicKey } = library.keyPair(seed);
-  await published;
-  let end = () => {};
-  let knocked = Number.NEGATIVE_INFINITY;
-  try {
-    for (let asked = 0; ; asked++) {
-      signal.throwIfAborted();
-      if (performance.now() - knocked > DHT_RECORD_KNOCK_MS) {
-        end();
-        end = knockAt(node, acceptor, keyPair);
-        knocked = performance.now();
-      }
-      const box = await fetchBox(node, publicKey).catch(() => undefined);
-      if (box) return box;
-      await sleep(gapAfter(asked, DHT_RECORD_POLL_GAPS_MS), signal);
-    }
-  } finally {
-    end();
-  }
-}
-
 /** The last gap repeats. */
-function gapAfter(asked: number, gaps: readonly number[]): number {
+export function gapAfter(asked: number, gaps: readonly number[]): number {
   return gaps[Math.min(asked, gaps.length - 1)] ?? 0;
-}
-
-/** A plain HyperDHT connection attempt, of which the acceptor only sees whose it is. */
-function knockAt(node: DhtNode, acceptor: DhtPeer, keyPair: DhtKeyPair): () => void {
-  const stream = node.connect(acceptor.publicKey, {
-    keyPair,
-    localConnection: false,
-    holepunch: () => false,
-    ...(acceptor.relayAddresses.length > 0 && { relayAddresses: acceptor.relayAddresses }),
-  });
-  stream.on('error', () => {});
-  return () => stream.destroy();
 }

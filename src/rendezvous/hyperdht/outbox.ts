@@ -1,28 +1,27 @@
 import {
-  DHT_COURIERS_MAX,
+  DHT_CROWD,
+  DHT_CROWD_GAP_MS,
   DHT_LOOKUP_GAPS_MS,
   DHT_LOOKUP_PATIENCE_MS,
   DHT_QUERY_RETRIES,
-  DHT_SILENT_PAUSE_MAX_MS,
-  DHT_SILENT_PAUSE_MS,
 } from '../../constants.js';
 import { errorText } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import { sleep } from '../../util/sleep.js';
-import { type Consignment, carry, carryByRecords } from './courier.js';
+import { type Consignment, carry, gapAfter } from './courier.js';
 import type { DhtKeyPair, DhtLibrary, DhtNode, DhtPeer } from './library.js';
+import type { ClientNode } from './node.js';
 import { openParcel, type Parcel } from './parcel.js';
 import { answerKey, letterId, type Place } from './place.js';
 import type { Carrier } from './private.js';
+import { carryByRecords } from './record-courier.js';
 import { publishBox } from './records.js';
-
-/** Acceptors remembered, with how often they were silent. */
-const REMEMBERED = 1_000;
+import { Rota } from './rota.js';
 
 export interface OutboxOptions {
   readonly library: DhtLibrary;
   /** The node of the moment. */
-  readonly node: () => DhtNode;
+  readonly client: () => ClientNode;
   /** Absent: over the library's public interface. */
   readonly carrier: Carrier | undefined;
   readonly place: Place;
@@ -31,24 +30,17 @@ export interface OutboxOptions {
   readonly onAnswer: (answer: Parcel) => void;
 }
 
-/** What is known of one announced acceptor. */
-interface Acceptor {
-  failures: number;
-  notBefore: number;
-  courier?: { readonly stop: AbortController; readonly since: number };
-  answered?: true;
-}
-
 /**
  * One invitation, until the signal aborts: looks again and again for whoever announces itself as the recipient, and
- * carries the letter to all of them side by side. Squatters and crashed acceptors cost datagrams, not time.
+ * carries the letter to all of them side by side. Squatters and crashed acceptors cost datagrams, and seconds only in
+ * great numbers.
  */
 export class Outbox {
   readonly #options: OutboxOptions;
   readonly #id: Buffer;
   readonly #keyPair: DhtKeyPair;
-  readonly #acceptors = new Map<string, Acceptor>();
   #published: { readonly node: DhtNode; readonly done: Promise<void> } | undefined;
+  #crowded = false;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -58,69 +50,58 @@ export class Outbox {
 
   /** Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
+    const { log } = this.#options;
+    const rota = new Rota({
+      now: () => performance.now(),
+      visit: (peer, end) => this.#visit(peer, end),
+      onFailure: (peer, error) => log.debug(`acceptor ${nameOf(peer)}: ${errorText(error)}`),
+      signal,
+    });
     for (let round = 0; !signal.aborted; round++) {
-      const looking = this.#look(signal).catch((error) => {
-        if (!signal.aborted) this.#options.log.debug(`looking for the recipient failed: ${errorText(error)}`);
+      const looking = this.#look(rota, signal).catch((error) => {
+        if (!signal.aborted) log.debug(`looking for the recipient failed: ${errorText(error)}`);
       });
-      const gap = DHT_LOOKUP_GAPS_MS[Math.min(round, DHT_LOOKUP_GAPS_MS.length - 1)] ?? 0;
       // One dead node of a small network holds a query up for seconds, not those that follow it.
       await Promise.race([looking, sleep(DHT_LOOKUP_PATIENCE_MS, signal).catch(() => {})]);
-      await sleep(gap, signal).catch(() => {});
+      const gap = gapAfter(round, DHT_LOOKUP_GAPS_MS);
+      await sleep(this.#crowded ? Math.min(gap, DHT_CROWD_GAP_MS) : gap, signal).catch(() => {});
     }
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
-    const query = this.#options.node().lookup(this.#options.place.topic, { retries: DHT_QUERY_RETRIES });
+  async #look(rota: Rota, signal: AbortSignal): Promise<void> {
+    const { client, place } = this.#options;
+    const { node } = client();
+    const query = node.lookup(place.topic, { retries: DHT_QUERY_RETRIES });
     query.on('error', () => {});
     const end = () => query.destroy();
     signal.addEventListener('abort', end, { once: true });
+    let crowded = false;
     try {
       for await (const { peers } of query) {
-        for (const peer of peers) this.#consider(peer, signal);
+        crowded ||= peers.length >= DHT_CROWD;
+        for (const peer of peers) rota.add(peer);
       }
+      this.#crowded = crowded;
     } finally {
       signal.removeEventListener('abort', end);
+      rota.turn();
     }
   }
 
-  #consider(peer: DhtPeer, signal: AbortSignal): void {
-    const name = peer.publicKey.toString('hex');
-    const acceptor = this.#acceptors.get(name) ?? { failures: 0, notBefore: 0 };
-    if (signal.aborted || acceptor.courier || acceptor.answered || performance.now() < acceptor.notBefore)
-      return;
-    this.#makeRoom();
-    this.#acceptors.set(name, acceptor);
-    const stop = new AbortController();
-    const courier = { stop, since: performance.now() };
-    acceptor.courier = courier;
-    this.#carryTo(peer, AbortSignal.any([signal, stop.signal]))
-      .then(
-        (box) => {
-          acceptor.answered = true;
-          this.#deliver(box, name);
-        },
-        (error) => {
-          const pause = DHT_SILENT_PAUSE_MS * 2 ** Math.min(acceptor.failures++, 10);
-          acceptor.notBefore = performance.now() + Math.min(pause, DHT_SILENT_PAUSE_MAX_MS);
-          if (!signal.aborted) this.#options.log.debug(`acceptor ${name.slice(0, 8)}: ${errorText(error)}`);
-        },
-      )
-      .finally(() => {
-        delete acceptor.courier;
-      });
-  }
-
-  #carryTo(peer: DhtPeer, signal: AbortSignal): Promise<Buffer> {
-    const { carrier, log, library, place, box } = this.#options;
-    const node = this.#options.node();
+  async #visit(peer: DhtPeer, signal: AbortSignal): Promise<void> {
+    const { carrier, log, library, place, box, client, onAnswer } = this.#options;
+    const { node } = client();
+    const acceptor = client().checked(peer);
     const letter: Consignment = { library, node, place, box, id: this.#id, keyPair: this.#keyPair };
-    const name = peer.publicKey.toString('hex', 0, 4);
     // An acceptor that names no relays cannot take letters from handshakes.
-    if (carrier && peer.relayAddresses.length > 0) {
-      const onTaken = () => log.trace(`acceptor ${name} has the invitation`);
-      return carry(letter, carrier, peer, onTaken, signal);
-    }
-    return carryByRecords(letter, peer, this.#publish(node), signal);
+    const direct = carrier && peer.relayAddresses.length > 0;
+    const onTaken = () => log.trace(`acceptor ${nameOf(peer)} has the invitation`);
+    const answerBox = direct
+      ? await carry(letter, carrier, acceptor, onTaken, signal)
+      : await carryByRecords(letter, acceptor, this.#publish(node), signal);
+    const answer = openParcel(answerKey(place, this.#id), 'accept', answerBox);
+    if (answer) onAnswer(answer);
+    else log.debug(`acceptor ${nameOf(peer)} answered with nonsense`);
   }
 
   /** Once a node, unless it failed. */
@@ -133,23 +114,8 @@ export class Outbox {
     });
     return done;
   }
+}
 
-  /** Ends the courier that waits longest: it may be a squatter's, and a real one will be found again. */
-  #makeRoom(): void {
-    for (const [name, { courier }] of this.#acceptors) {
-      if (this.#acceptors.size < REMEMBERED) break;
-      if (!courier) this.#acceptors.delete(name);
-    }
-    const busy = [...this.#acceptors.values()].flatMap(({ courier }) => (courier ? [courier] : []));
-    if (busy.length < DHT_COURIERS_MAX) return;
-    const oldest = busy.reduce((a, b) => (a.since <= b.since ? a : b));
-    oldest.stop.abort(new Error('others have to be tried'));
-  }
-
-  #deliver(box: Buffer, name: string): void {
-    const { place, log, onAnswer } = this.#options;
-    const answer = openParcel(answerKey(place, this.#id), 'accept', box);
-    if (answer) onAnswer(answer);
-    else log.debug(`acceptor ${name.slice(0, 8)} answered with nonsense`);
-  }
+function nameOf({ publicKey }: DhtPeer): string {
+  return publicKey.toString('hex', 0, 4);
 }

@@ -13,9 +13,9 @@ import { errorText } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import { deadline, sleep } from '../../util/sleep.js';
 import { abreast } from './abreast.js';
+import { orAbort } from './bounded.js';
 import { decodeReply, encodeKnock } from './knock.js';
 import type { DhtAddress, DhtKeyPair, DhtLibrary, DhtNode, DhtServer } from './library.js';
-import { orAbort } from './node.js';
 import type { Place } from './place.js';
 import type { Carrier } from './private.js';
 
