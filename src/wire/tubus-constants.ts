@@ -50,7 +50,9 @@ export const WORMHOLE_BACKLOG_BYTES = 8 * 1024 * 1024;
 /** One frame's payload; the real wormhole sends up to 1 MiB. */
 export const WORMHOLE_FRAME_BYTES = 64 * 1024;
 export const WORMHOLE_TCP_CONNECT_MS = 30_000;
-/** A TCP connection whose other end is closed and which is idle for this long is over. */
-export const WORMHOLE_HALF_CLOSED_MS = 60_000;
+/** A half-closed TCP connection that is idle for this long is over; a service may think long about its answer. */
+export const WORMHOLE_HALF_CLOSED_MS = 15 * 60_000;
+/** TCP keep-alive: finds clients whose machine is gone. */
+export const WORMHOLE_KEEPALIVE_MS = 60_000;
 /** What the tunnel still sends after SIGTERM before it is torn. */
 export const WORMHOLE_FLUSH_MS = 2_000;

@@ -1,7 +1,11 @@
 import type { Socket } from 'node:net';
 import { errorText } from '../../errors.js';
 import type { Logger } from '../../log.js';
-import { WORMHOLE_FRAME_BYTES, WORMHOLE_HALF_CLOSED_MS } from '../../wire/tubus-constants.js';
+import {
+  WORMHOLE_FRAME_BYTES,
+  WORMHOLE_HALF_CLOSED_MS,
+  WORMHOLE_KEEPALIVE_MS,
+} from '../../wire/tubus-constants.js';
 
 /** What a client needs of the tunnel; `send` waits for room. */
 export interface ClientTunnel {
@@ -39,7 +43,7 @@ export class WormholeClient {
     this.#tunnel = tunnel;
     this.#log = log;
     socket.setNoDelay(true);
-    socket.setKeepAlive(true, WORMHOLE_HALF_CLOSED_MS);
+    socket.setKeepAlive(true, WORMHOLE_KEEPALIVE_MS);
     socket.on('error', (error) => {
       this.#broken = true;
       this.#log.debug(`client ${this.#id}: ${errorText(error)}`);
