@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { DHT_FRAGMENT_BYTES, DHT_PAYLOAD_BYTES } from '../../src/constants.js';
 import { compact, expand } from '../../src/rendezvous/hyperdht/compact.js';
 import { Inbox } from '../../src/rendezvous/hyperdht/inbox.js';
 import {
@@ -10,6 +9,7 @@ import {
   encodeReply,
   splitBox,
 } from '../../src/rendezvous/hyperdht/knock.js';
+import { DHT_FRAGMENT_BYTES, DHT_PAYLOAD_BYTES } from '../../src/rendezvous/hyperdht/limits.js';
 import { openParcel, wrapParcel } from '../../src/rendezvous/hyperdht/parcel.js';
 import { answerKey, letterId, placeOf } from '../../src/rendezvous/hyperdht/place.js';
 

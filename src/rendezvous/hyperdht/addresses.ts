@@ -1,11 +1,11 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { DHT_NAME_MS } from '../../constants.js';
 import { errorText } from '../../errors.js';
 import { formatHostPort, type HostPort } from '../../util/host-port.js';
 import { lookupName } from '../../util/name-lookup.js';
 import { deadline } from '../../util/sleep.js';
 import type { DhtAddress } from './library.js';
+import { DHT_NAME_MS } from './limits.js';
 
 /** "This network", multicast, reserved and broadcast, RFC 6890: nobody can be there. */
 const NOBODY = blockList('0.0.0.0/8', '224.0.0.0/3');

@@ -1,4 +1,4 @@
-import { DHT_PREPARED_MAX, SIGNING_TIME_WINDOW_MS } from '../../constants.js';
+import { SIGNING_TIME_WINDOW_MS } from '../../constants.js';
 import { AwlError } from '../../errors.js';
 import { formatName, isComplete, matchesName } from '../../identity/names.js';
 import { AsyncQueue } from '../../util/queue.js';
@@ -6,6 +6,7 @@ import type { Envelope, Letter, LetterFilter, Rendezvous, RendezvousContext } fr
 import { orAbort } from './bounded.js';
 import { NodeKeeper } from './keeper.js';
 import { type DhtLibrary, loadLibrary } from './library.js';
+import { DHT_PREPARED_MAX } from './limits.js';
 import { Outbox } from './outbox.js';
 import { type Parcel, wrapParcel } from './parcel.js';
 import { letterId, placeOf } from './place.js';

@@ -1,14 +1,14 @@
+import { deadline, sleep } from '../../util/sleep.js';
+import { abreast } from './abreast.js';
+import { decodeReply, encodeKnock, type Knock, type KnockReply, splitBox } from './knock.js';
+import type { DhtAddress, DhtKeyPair, DhtLibrary, DhtNode, DhtPeer } from './library.js';
 import {
   DHT_FRAGMENTS_ABREAST,
   DHT_HEDGE_MS,
   DHT_KNOCK_MS,
   DHT_POLL_GAPS_MS,
   DHT_QUERY_RETRIES,
-} from '../../constants.js';
-import { deadline, sleep } from '../../util/sleep.js';
-import { abreast } from './abreast.js';
-import { decodeReply, encodeKnock, type Knock, type KnockReply, splitBox } from './knock.js';
-import type { DhtAddress, DhtKeyPair, DhtLibrary, DhtNode, DhtPeer } from './library.js';
+} from './limits.js';
 import { gateOf, type Place } from './place.js';
 import type { Carrier } from './private.js';
 import { staggered } from './staggered.js';

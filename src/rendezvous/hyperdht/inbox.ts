@@ -1,11 +1,11 @@
+import { type KnockReply, splitBox } from './knock.js';
 import {
   DHT_ASSEMBLY_MAX_BYTES,
   DHT_ASSEMBLY_MS,
   DHT_ASSEMBLY_SOURCE_BYTES,
   DHT_WAITING_MAX,
   DHT_WAITING_MS,
-} from '../../constants.js';
-import { type KnockReply, splitBox } from './knock.js';
+} from './limits.js';
 import { letterId, type Place } from './place.js';
 
 /** A letter that arrived whole and may be answered. */

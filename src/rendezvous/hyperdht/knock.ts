@@ -1,4 +1,4 @@
-import { DHT_FRAGMENT_BYTES, DHT_FRAGMENTS_MAX } from '../../constants.js';
+import { DHT_FRAGMENT_BYTES, DHT_FRAGMENTS_MAX } from './limits.js';
 
 /** Before every message to an acceptor, so that a plain HyperDHT client is not taken for one of ours. */
 const MAGIC = Buffer.from('awl1');

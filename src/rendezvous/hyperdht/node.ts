@@ -1,5 +1,4 @@
 import { isIPv4 } from 'node:net';
-import { DHT_CLOSE_MS, DHT_REACH_MS } from '../../constants.js';
 import { AwlError, errorText } from '../../errors.js';
 import type { Endpoint } from '../../util/endpoint.js';
 import { formatHostPort, type HostPort } from '../../util/host-port.js';
@@ -14,6 +13,7 @@ import {
 } from './addresses.js';
 import { orAbort, within } from './bounded.js';
 import { type DhtAddress, type DhtLibrary, type DhtNode, type DhtPeer, loadLibrary } from './library.js';
+import { DHT_CLOSE_MS, DHT_REACH_MS } from './limits.js';
 import type { Carrier } from './private.js';
 import type { HyperdhtSettings } from './settings.js';
 

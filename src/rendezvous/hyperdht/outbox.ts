@@ -1,15 +1,15 @@
+import { errorText } from '../../errors.js';
+import type { Logger } from '../../log.js';
+import { sleep } from '../../util/sleep.js';
+import { type Consignment, carry, gapAfter } from './courier.js';
+import type { DhtKeyPair, DhtLibrary, DhtNode, DhtPeer } from './library.js';
 import {
   DHT_CROWD,
   DHT_CROWD_GAP_MS,
   DHT_LOOKUP_GAPS_MS,
   DHT_LOOKUP_PATIENCE_MS,
   DHT_QUERY_RETRIES,
-} from '../../constants.js';
-import { errorText } from '../../errors.js';
-import type { Logger } from '../../log.js';
-import { sleep } from '../../util/sleep.js';
-import { type Consignment, carry, gapAfter } from './courier.js';
-import type { DhtKeyPair, DhtLibrary, DhtNode, DhtPeer } from './library.js';
+} from './limits.js';
 import type { ClientNode } from './node.js';
 import { openParcel, type Parcel } from './parcel.js';
 import { answerKey, letterId, type Place } from './place.js';

@@ -1,7 +1,7 @@
-import { DHT_RECORD_KNOCK_MS, DHT_RECORD_POLL_GAPS_MS } from '../../constants.js';
 import { sleep } from '../../util/sleep.js';
 import { type Consignment, gapAfter } from './courier.js';
 import type { DhtKeyPair, DhtNode, DhtPeer } from './library.js';
+import { DHT_RECORD_KNOCK_MS, DHT_RECORD_POLL_GAPS_MS } from './limits.js';
 import { answerSeed } from './place.js';
 import { fetchBox } from './records.js';
 

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { DHT_QUERY_RETRIES, DHT_RECORD_BYTES, DHT_RECORDS_MAX } from '../../constants.js';
 import { AwlError } from '../../errors.js';
 import { abreast } from './abreast.js';
 import type { DhtKeyPair, DhtNode } from './library.js';
+import { DHT_QUERY_RETRIES, DHT_RECORD_BYTES, DHT_RECORDS_MAX } from './limits.js';
 
 const HASH_BYTES = 32;
 /** HyperDHT holds requests back above 80 under way; a query has up to 20. */

@@ -1,10 +1,10 @@
+import type { DhtPeer } from './library.js';
 import {
   DHT_COURIER_TURN_MS,
   DHT_COURIERS_MAX,
   DHT_SILENT_PAUSE_MAX_MS,
   DHT_SILENT_PAUSE_MS,
-} from '../../constants.js';
-import type { DhtPeer } from './library.js';
+} from './limits.js';
 
 /** Acceptors that wait for a visit, and acceptors remembered with how often they were silent. */
 const WAITING_MAX = 2_000;

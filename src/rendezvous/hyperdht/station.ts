@@ -1,4 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { errorText } from '../../errors.js';
+import type { Logger } from '../../log.js';
+import { FloodGuard } from './flood-guard.js';
+import { type Arrived, Inbox } from './inbox.js';
+import { decodeKnock, encodeReply, type Knock } from './knock.js';
+import type { DhtKeyPair, DhtLibrary, DhtNode, DhtServer } from './library.js';
 import {
   DHT_FETCH_AGAIN_S,
   DHT_FETCH_BURST,
@@ -14,13 +20,7 @@ import {
   DHT_KNOCK_TOTAL_BURST,
   DHT_KNOCK_TOTAL_PER_S,
   DHT_SETTLE_MS,
-} from '../../constants.js';
-import { errorText } from '../../errors.js';
-import type { Logger } from '../../log.js';
-import { FloodGuard } from './flood-guard.js';
-import { type Arrived, Inbox } from './inbox.js';
-import { decodeKnock, encodeReply, type Knock } from './knock.js';
-import type { DhtKeyPair, DhtLibrary, DhtNode, DhtServer } from './library.js';
+} from './limits.js';
 import { openParcel, type Parcel, wrapParcel } from './parcel.js';
 import { answerKey, answerSeed, gateOf, letterId, type Place } from './place.js';
 import type { Carrier, Knocker } from './private.js';

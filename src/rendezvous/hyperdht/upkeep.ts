@@ -1,4 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { errorText } from '../../errors.js';
+import type { Logger } from '../../log.js';
+import { deadline, sleep } from '../../util/sleep.js';
+import { abreast } from './abreast.js';
+import { orAbort } from './bounded.js';
+import { decodeReply, encodeKnock } from './knock.js';
+import type { DhtAddress, DhtKeyPair, DhtLibrary, DhtNode, DhtServer } from './library.js';
 import {
   DHT_ANNOUNCE_MS,
   DHT_CHECK_MS,
@@ -8,14 +15,7 @@ import {
   DHT_QUERY_RETRIES,
   DHT_SETTLE_MS,
   DHT_STALE_MS,
-} from '../../constants.js';
-import { errorText } from '../../errors.js';
-import type { Logger } from '../../log.js';
-import { deadline, sleep } from '../../util/sleep.js';
-import { abreast } from './abreast.js';
-import { orAbort } from './bounded.js';
-import { decodeReply, encodeKnock } from './knock.js';
-import type { DhtAddress, DhtKeyPair, DhtLibrary, DhtNode, DhtServer } from './library.js';
+} from './limits.js';
 import type { Place } from './place.js';
 import type { Carrier } from './private.js';
 

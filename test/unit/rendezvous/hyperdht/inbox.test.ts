@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { beforeEach, expect, test } from 'vitest';
+import { Inbox } from '../../../../src/rendezvous/hyperdht/inbox.js';
+import { splitBox } from '../../../../src/rendezvous/hyperdht/knock.js';
 import {
   DHT_ASSEMBLY_MAX_BYTES,
   DHT_ASSEMBLY_MS,
@@ -7,9 +9,7 @@ import {
   DHT_FRAGMENT_BYTES,
   DHT_WAITING_MAX,
   DHT_WAITING_MS,
-} from '../../../../src/constants.js';
-import { Inbox } from '../../../../src/rendezvous/hyperdht/inbox.js';
-import { splitBox } from '../../../../src/rendezvous/hyperdht/knock.js';
+} from '../../../../src/rendezvous/hyperdht/limits.js';
 import { letterId, placeOf } from '../../../../src/rendezvous/hyperdht/place.js';
 
 const PLACE = placeOf('ssh', Buffer.from('bob'));

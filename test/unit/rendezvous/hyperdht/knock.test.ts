@@ -1,11 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import {
-  DHT_FRAGMENT_BYTES,
-  DHT_FRAGMENTS_MAX,
-  DHT_PAYLOAD_BYTES,
-  MESSAGE_MAX_BYTES,
-} from '../../../../src/constants.js';
+import { MESSAGE_MAX_BYTES } from '../../../../src/constants.js';
 import {
   decodeKnock,
   decodeReply,
@@ -13,6 +8,11 @@ import {
   encodeReply,
   splitBox,
 } from '../../../../src/rendezvous/hyperdht/knock.js';
+import {
+  DHT_FRAGMENT_BYTES,
+  DHT_FRAGMENTS_MAX,
+  DHT_PAYLOAD_BYTES,
+} from '../../../../src/rendezvous/hyperdht/limits.js';
 
 const gate = randomBytes(16);
 const id = randomBytes(16);

@@ -1,6 +1,10 @@
 import { beforeEach, expect, test } from 'vitest';
-import { DHT_COURIER_TURN_MS, DHT_COURIERS_MAX, DHT_SILENT_PAUSE_MS } from '../../../../src/constants.js';
 import type { DhtPeer } from '../../../../src/rendezvous/hyperdht/library.js';
+import {
+  DHT_COURIER_TURN_MS,
+  DHT_COURIERS_MAX,
+  DHT_SILENT_PAUSE_MS,
+} from '../../../../src/rendezvous/hyperdht/limits.js';
 import { Rota } from '../../../../src/rendezvous/hyperdht/rota.js';
 
 interface Visit {
