@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { Assembler, assemblyKey } from '../../src/rendezvous/opendht/assembly.js';
 import type { Endpoint } from '../../src/util/endpoint.js';
 import { addressToBytes } from '../../src/util/ip-bytes.js';
 import { UdpSocket } from '../../src/util/udp.js';
 import { encodeMsgpack, type Msgpack, Packed } from '../../src/wire/msgpack.js';
-import { decodeRpc, encodeQuery, type RpcMessage } from '../../src/wire/opendht-rpc.js';
+import { decodeRpc, encodeQuery, type Fragment, type RpcMessage } from '../../src/wire/opendht-rpc.js';
 
 export type Query = Extract<RpcMessage, { type: 'query' }>;
 /** What a fake node does with a query: the fields of its reply, or nothing. May send whatever else it likes. */
@@ -23,6 +24,9 @@ export class FakeDhtNode {
   behaviour: Behaviour | undefined;
   readonly token = randomBytes(32);
   readonly #socket: UdpSocket;
+  readonly #assembler = new Assembler();
+  /** Keys of puts whose values are still coming. */
+  readonly #puts = new Map<string, Buffer>();
   readonly #repeating = new Map<number, NodeJS.Timeout>();
   #tid = 1;
 
@@ -32,8 +36,8 @@ export class FakeDhtNode {
     socket.subscribe((data, from) => this.#receive(data, from));
   }
 
-  static async start(id: Buffer = randomBytes(20)): Promise<FakeDhtNode> {
-    return new FakeDhtNode(await UdpSocket.bind({ address: '127.0.0.1', port: 0 }), id);
+  static async start(id: Buffer = randomBytes(20), port = 0): Promise<FakeDhtNode> {
+    return new FakeDhtNode(await UdpSocket.bind({ address: '127.0.0.1', port }), id);
   }
 
   get endpoint(): Endpoint {
@@ -94,21 +98,52 @@ export class FakeDhtNode {
   #receive(data: Buffer, from: Endpoint): void {
     const message = decodeRpc(data);
     if (message.type === 'reply') this.#confirmed(message.tid);
+    if (message.type === 'part') this.#onPart(message.tid, message.fragments, from);
     if (message.type !== 'query') return;
     this.queries.push({ query: message, from });
     const body = this.behaviour ? this.behaviour(message, from, this) : this.honest(message, from);
     if (body) this.reply(message.tid, body, from);
   }
 
+  /** Keeps values, once each, and tells the listeners. */
+  store(hash: Buffer, values: readonly Buffer[]): void {
+    const key = hash.toString('hex');
+    const held = this.stored.get(key) ?? [];
+    const fresh = values.filter((value) => !held.some((each) => each.equals(value)));
+    this.stored.set(key, [...held, ...fresh]);
+    if (fresh.length > 0) setImmediate(() => this.notify(hash, fresh));
+  }
+
+  #onPart(tid: number, fragments: readonly Fragment[], from: Endpoint): void {
+    const key = assemblyKey(from, tid);
+    const hash = this.#puts.get(key);
+    const { values } = this.#assembler.add(key, fragments, performance.now());
+    if (hash && values.length > 0) this.store(hash, values);
+  }
+
+  /** Sizes of the values of a key; the values themselves follow. */
+  #sized(hash: Buffer, tid: number, to: Endpoint): number[] {
+    const held = this.stored.get(hash.toString('hex')) ?? [];
+    const datagrams = encodeQuery({ tid, network: 0 }, 'get', {}, [...held, Buffer.alloc(600)]);
+    setImmediate(() => {
+      for (const datagram of datagrams.slice(1)) this.raw(datagram, to);
+    });
+    return held.map(({ length }) => length);
+  }
+
   /** What an honest node does. */
-  honest({ query, body }: Query, from: Endpoint): Record<string, Msgpack> {
+  honest({ query, body, tid }: Query, from: Endpoint): Record<string, Msgpack> {
     const sa = addressToBytes(from.address);
     const { hash } = body;
-    if (query === 'put' && hash && body.values && 'inline' in body.values) {
-      const key = hash.toString('hex');
-      this.stored.set(key, [...(this.stored.get(key) ?? []), ...body.values.inline]);
-      setImmediate(() => this.notify(hash, body.values && 'inline' in body.values ? body.values.inline : []));
+    if (query === 'put' && hash && body.values && 'inline' in body.values)
+      this.store(hash, body.values.inline);
+    if (query === 'put' && hash && body.values && 'sizes' in body.values) {
+      const key = assemblyKey(from, tid);
+      this.#puts.set(key, hash);
+      const { values } = this.#assembler.announce(key, body.values.sizes, performance.now());
+      if (values.length > 0) this.store(hash, values);
     }
+    if (query === 'get' && hash) return { sa, token: this.token, values: this.#sized(hash, tid, from) };
     if (query === 'listen' && hash && body.socketId !== undefined) {
       const known = this.listeners.some(
         ({ sid, from: at }) => sid === body.socketId && at.port === from.port,

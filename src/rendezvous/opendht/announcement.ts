@@ -42,11 +42,15 @@ export class Announcement {
     return this.#id;
   }
 
-  /** Puts the value once; resolves to the number of nodes that have it, of those that answered soon. */
-  async publish(): Promise<number> {
-    const rounds = this.#options.network.nodes.map((node) => this.#round(node));
-    const results = await Promise.all(rounds);
-    return results.reduce((sum, count) => sum + count, 0);
+  /** Puts the value once; resolves to whether a node has it, as soon as one of either family has. */
+  async publish(): Promise<boolean> {
+    const rounds = this.#options.network.nodes.map(async (node) => {
+      if ((await this.#round(node)) === 0) throw new Error('no node took it');
+    });
+    return Promise.any(rounds).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Keeps the value there until the signal aborts, for a minute at most. Never rejects. */

@@ -152,7 +152,7 @@ class OpendhtRendezvous implements Rendezvous {
     try {
       for (let attempt = 0; ; attempt++) {
         limit.signal.throwIfAborted();
-        if ((await announcement.publish()) > 0) return;
+        if (await announcement.publish()) return;
         limit.signal.throwIfAborted();
         await sleep(backoffMs(attempt), limit.signal);
         await this.#network.join(limit.signal).catch((error: unknown) => {

@@ -1,24 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { OPENDHT_BOOTSTRAP_ATTEMPTS_MS, OPENDHT_PREPARE_MS } from '../../constants.js';
-import { AwlError } from '../../errors.js';
+import { AwlError, isAwlError } from '../../errors.js';
 import type { Logger } from '../../log.js';
-import type { Endpoint } from '../../util/endpoint.js';
+import { type Endpoint, sameEndpoint } from '../../util/endpoint.js';
 import { formatHostPort, type HostPort } from '../../util/host-port.js';
 import { addressToBytes, bytesToAddress } from '../../util/ip-bytes.js';
 import { lookupName } from '../../util/name-lookup.js';
 import { deadline } from '../../util/sleep.js';
 import { HASH_BYTES } from '../../wire/opendht-value.js';
 import { DhtNode } from './node.js';
-import { type Found, type SearchOptions, search } from './search.js';
+import { type Found, type SearchOptions, search, WANT } from './search.js';
 import type { OpendhtSettings } from './settings.js';
 
 const FAMILIES = [4, 6] as const;
+/** Addresses of bootstrap hosts, of which a name may have had others yesterday. */
+const SEEDS_MAX = 16;
 
 /** A node and where its searches begin if it knows nobody better. */
 interface Face {
   readonly node: DhtNode;
-  seeds: readonly Endpoint[];
+  seeds: Endpoint[];
 }
 
 /** Our leaf in an OpenDHT network, with one node for each address family that a bootstrap host has. */
@@ -26,7 +28,9 @@ export class DhtNetwork {
   readonly #settings: OpendhtSettings;
   readonly #log: Logger;
   readonly #id = randomBytes(HASH_BYTES);
-  readonly #faces = new Map<4 | 6, Face>();
+  readonly #faces = new Map<4 | 6, Promise<Face>>();
+  readonly #open: Face[] = [];
+  readonly #watchers = new Set<(node: DhtNode) => unknown>();
   #joining: Promise<void> | undefined;
   #closed = false;
 
@@ -36,7 +40,14 @@ export class DhtNetwork {
   }
 
   get nodes(): DhtNode[] {
-    return [...this.#faces.values()].map(({ node }) => node);
+    return this.#open.map(({ node }) => node);
+  }
+
+  /** Calls `use` for each node that there is or will be, until the returned function is called. */
+  eachNode(use: (node: DhtNode) => unknown): () => void {
+    this.#watchers.add(use);
+    for (const node of this.nodes) use(node);
+    return () => this.#watchers.delete(use);
   }
 
   /**
@@ -63,8 +74,8 @@ export class DhtNetwork {
 
   /** {@link search} on one of {@link nodes}. */
   search(node: DhtNode, options: Omit<SearchOptions, 'seeds'>): Promise<Found[]> {
-    const seeds = this.#faces.get(node.family)?.seeds ?? [];
-    return search(node, { ...options, seeds });
+    const face = this.#open.find((each) => each.node === node);
+    return search(node, { ...options, seeds: face?.seeds ?? [] });
   }
 
   async close(): Promise<void> {
@@ -74,55 +85,61 @@ export class DhtNetwork {
 
   async #join(): Promise<void> {
     const limit = deadline(OPENDHT_PREPARE_MS, () => new Error('no answer in time'));
+    const found: Endpoint[] = [];
+    // Each on its own: a name server that is slow with one host must not hold up the others.
+    const joining = this.#settings.bootstrap.flatMap((host) =>
+      FAMILIES.map(async (family) => {
+        const endpoint = await resolveHost(host, family, limit.signal);
+        if (!endpoint) throw new Error('no address');
+        found.push(endpoint);
+        const face = await this.#face(family);
+        const addresses = face.seeds.filter((seed) => !sameEndpoint(seed, endpoint));
+        face.seeds = [endpoint, ...addresses].slice(0, SEEDS_MAX);
+        await this.#ask(face.node, endpoint, limit.signal);
+      }),
+    );
     try {
-      await this.#resolve(limit.signal);
-      const asking = [...this.#faces.values()].flatMap(({ node, seeds }) =>
-        seeds.map(async (seed) => {
-          const answer = await node.ask(
-            seed,
-            'find',
-            { target: this.#id, w: [node.family === 4 ? 2 : 10] },
-            { attemptsMs: OPENDHT_BOOTSTRAP_ATTEMPTS_MS, trusted: true, signal: limit.signal },
-          );
-          if (answer.type !== 'reply') throw new Error(answer.type);
-        }),
+      await Promise.any(joining);
+    } catch (error) {
+      const reasons: unknown[] = error instanceof AggregateError ? error.errors : [];
+      throw (
+        reasons.find((reason) => isAwlError(reason)) ??
+        this.#unreachable(found.length > 0 ? 'does not answer' : 'has no address')
       );
-      await Promise.any(asking).catch(() => {
-        throw this.#unreachable('does not answer');
-      });
     } finally {
       limit.dispose();
     }
   }
 
-  /** Addresses of the bootstrap hosts, by family; opens a node for each family that is new. */
-  async #resolve(signal: AbortSignal): Promise<void> {
-    const found = await Promise.all(
-      this.#settings.bootstrap.flatMap((host) =>
-        FAMILIES.map(async (family) => ({ family, endpoint: await resolveHost(host, family, signal) })),
-      ),
+  async #ask(node: DhtNode, seed: Endpoint, signal: AbortSignal): Promise<void> {
+    const answer = await node.ask(
+      seed,
+      'find',
+      { target: this.#id, w: [WANT[node.family]] },
+      { attemptsMs: OPENDHT_BOOTSTRAP_ATTEMPTS_MS, trusted: true, signal },
     );
-    const seedsOf = (family: 4 | 6) =>
-      found.flatMap((each) => (each.family === family && each.endpoint ? [each.endpoint] : []));
-    if (found.every(({ endpoint }) => !endpoint)) throw this.#unreachable('has no address');
-    for (const family of FAMILIES) {
-      const seeds = seedsOf(family);
-      const face = this.#faces.get(family);
-      if (face && seeds.length > 0) face.seeds = seeds;
-      else if (seeds.length > 0) await this.#open(family, seeds);
-    }
+    if (answer.type !== 'reply') throw new Error(answer.type);
   }
 
-  async #open(family: 4 | 6, seeds: readonly Endpoint[]): Promise<void> {
+  #face(family: 4 | 6): Promise<Face> {
+    const known = this.#faces.get(family);
+    if (known) return known;
     const { port, network } = this.#settings;
-    const options = { family, port, network, id: this.#id, log: this.#log };
-    const node = await DhtNode.open(options).catch((error: unknown) => {
-      // A machine without IPv6 has names with IPv6 addresses all the same.
-      if (family === 6 && this.#faces.size > 0) return undefined;
-      throw error;
-    });
-    if (this.#closed) await node?.close();
-    else if (node) this.#faces.set(family, { node, seeds });
+    const opening = DhtNode.open({ family, port, network, id: this.#id, log: this.#log }).then(
+      async (node) => {
+        const face: Face = { node, seeds: [] };
+        if (this.#closed) {
+          await node.close();
+          return face;
+        }
+        this.#open.push(face);
+        for (const use of this.#watchers) use(node);
+        return face;
+      },
+    );
+    this.#faces.set(family, opening);
+    opening.catch(() => this.#faces.delete(family));
+    return opening;
   }
 
   #unreachable(what: string): AwlError {

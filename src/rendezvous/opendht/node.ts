@@ -153,16 +153,17 @@ export class DhtNode {
     return this.#tid;
   }
 
-  #sendAll(datagrams: readonly Buffer[], to: Endpoint, trusted = false): void {
-    for (const datagram of datagrams) {
-      if (!trusted && !this.#budget.spend(to.address, performance.now())) return;
-      this.#send(datagram, to);
-    }
+  /** Resolves to false if the kernel does not even take the message. */
+  async #sendAll(datagrams: readonly Buffer[], to: Endpoint, trusted = false): Promise<boolean> {
+    const sending = datagrams.flatMap((datagram) =>
+      trusted || this.#budget.spend(to.address, performance.now()) ? [this.#send(datagram, to)] : [],
+    );
+    return (await Promise.all(sending)).every((sent) => sent);
   }
 
-  #send(datagram: Buffer, to: Endpoint): void {
+  #send(datagram: Buffer, to: Endpoint): Promise<boolean> {
     this.counts.sent++;
-    void this.#socket.send(datagram, to);
+    return this.#socket.send(datagram, to);
   }
 
   #receive(data: Buffer, from: Endpoint): void {
@@ -239,6 +240,6 @@ export class DhtNode {
     const on = { tid, network: this.#network };
     const replies = [encodeReply(on, this.id, addressToBytes(to.address)), encodeReply(on, this.id)];
     const reply = replies.find(({ length }) => length <= requestBytes);
-    if (reply) this.#send(reply, to);
+    if (reply) void this.#send(reply, to);
   }
 }

@@ -37,7 +37,7 @@ interface Candidate {
 /** Field 1 of a query's filter is the value id (spec opendht 7). */
 const BY_VALUE_ID = 1;
 /** Address families as `w` names them. */
-const WANT = { 4: 2, 6: 10 } as const;
+export const WANT = { 4: 2, 6: 10 } as const;
 
 /**
  * The iterative search of Kademlia (spec opendht 4): asks the nearest known nodes for nearer ones until the nearest

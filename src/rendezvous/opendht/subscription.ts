@@ -20,7 +20,9 @@ export interface SubscriptionOptions {
 
 /** Version of `listen` that sends values in requests, which are repeated until confirmed (spec opendht 3). */
 const LISTEN_VERSION = 1;
+/** Between tries at a family that does not work, while the other does not work either, and while it does. */
 const RETRY_MAX_MS = 10_000;
+const IDLE_RETRY_MAX_MS = 120_000;
 
 /**
  * Listens for one key at the nodes nearest to it until the signal aborts. Nodes bring what they hold at once, and new
@@ -29,14 +31,28 @@ const RETRY_MAX_MS = 10_000;
  */
 export class Subscription {
   readonly #options: SubscriptionOptions;
+  /** Nodes of ours, one a family, whose listeners are in place. */
+  readonly #working = new Set<DhtNode>();
 
   constructor(options: SubscriptionOptions) {
     this.#options = options;
   }
 
-  /** Resolves when the signal aborts. Never rejects. */
+  /** Resolves when the signal aborts. */
   async run(): Promise<void> {
-    await Promise.all(this.#options.network.nodes.map((node) => this.#runOn(node)));
+    const { network, signal } = this.#options;
+    const running: Promise<void>[] = [];
+    let unwatch = () => {};
+    try {
+      await new Promise<void>((resolve, reject) => {
+        signal.addEventListener('abort', () => resolve(), { once: true });
+        if (signal.aborted) resolve();
+        unwatch = network.eachNode((node) => running.push(this.#runOn(node).catch(reject)));
+      });
+      await Promise.all(running);
+    } finally {
+      unwatch();
+    }
   }
 
   async #runOn(node: DhtNode): Promise<void> {
@@ -62,7 +78,8 @@ export class Subscription {
         const good = await this.#listenAt(node, places, registered.socketId);
         if (signal.aborted) return;
         if (good === places.length && good > 0) {
-          if (failures > 0) log.info('OpenDHT answers again');
+          if (failures > 1 && this.#working.size === 0) log.info('OpenDHT answers again');
+          this.#working.add(node);
           failures = 0;
           this.#forget(asked, places);
           await sleep(OPENDHT_LISTEN_RENEW_MS, signal);
@@ -74,8 +91,10 @@ export class Subscription {
           await sleep(backoffMs(Math.min(2, failures++)), signal);
           continue;
         }
-        const wait = backoffMs(failures++, { maxMs: RETRY_MAX_MS });
-        if (failures === 2) log.warning('no OpenDHT node answers; trying again until one does');
+        this.#working.delete(node);
+        const alone = this.#working.size === 0;
+        const wait = backoffMs(failures++, { maxMs: alone ? RETRY_MAX_MS : IDLE_RETRY_MAX_MS });
+        if (failures === 2 && alone) log.warning('no OpenDHT node answers; trying again until one does');
         await sleep(wait, signal);
         await network.join(signal).catch((error: unknown) => {
           if (isAwlError(error)) log.debug(`${error.message}`);
