@@ -174,6 +174,35 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./wormhole.js')).runWormholeCommand,
   },
   {
+    name: 'service',
+    summary: 'make a service of a command line of awl: a systemd unit or a line for cron',
+    forms: [
+      'print [systemd|cron] [OPTION]... -- AWL-ARGUMENTS',
+      'install [systemd] [--replace] [OPTION]... -- AWL-ARGUMENTS',
+    ],
+    details: [
+      'Behind -- stands what follows awl on the command line: a session, hub, dht-node or stun-server. It is checked, ' +
+        'quoted and put into a unit that starts it again whenever it ends, and that fences it in: a read-only file ' +
+        'system but for the folders that the options name, no new privileges. Servers get an account of their own. ' +
+        'Relative paths keep their meaning.',
+      'install writes the unit to /etc/systemd/system as root, else to ~/.config/systemd/user, and says which ' +
+        'commands of systemctl come next; it runs none of them. A unit that is there is left alone without --replace. ' +
+        'Where a program of yours must write elsewhere or needs sudo, loosen the unit with systemctl edit.',
+      'The line for cron starts an acceptor each minute; where one is running already, the new one ends at once.',
+      'A password in the command line is refused: use --email-password-file.',
+    ],
+    examples: [
+      ['awl service install -- --accept --config=/etc/awl/nas.ini', 'accept whenever this machine is up'],
+      ['sudo awl service install -- hub --listen=203.0.113.1', 'run the hub of a team'],
+      ['awl service print cron -- --accept --config=$HOME/nas.ini', 'the same without systemd'],
+    ],
+    load: async () => {
+      const { runService } = await import('./service.js');
+      const { thisPlace } = await import('./service-place.js');
+      return (context) => runService(context, thisPlace());
+    },
+  },
+  {
     name: 'completion',
     summary: 'print the completion script of a shell',
     forms: ['bash|zsh|fish'],
@@ -185,7 +214,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'man',
     summary: 'print a man page as roff',
     forms: ['[PAGE]'],
-    details: ['Pages: awl, awl-id, awl-doctor, awl-stun-server, awl-wormhole, awl.ini.'],
+    details: ['Pages: awl, awl.ini, and awl- with the name of a command: awl-id.'],
     hidden: true,
     load: async () => (await import('./man.js')).runMan,
   },

@@ -36,6 +36,7 @@ export function completionScript(shell: Shell): string {
 /** Words behind a command that are no options. */
 const OPERANDS: Readonly<Record<string, string>> = {
   id: 'init export trust list',
+  service: 'print install systemd cron',
   completion: SHELLS.join(' '),
 };
 

@@ -31,6 +31,11 @@ export class OptionValues {
     return new Set([...this.#values.values()].flat().map(({ source }) => source.as));
   }
 
+  /** Every option that was written somewhere. */
+  writtenOptions(): OptionName[] {
+    return [...this.#values.keys()] as OptionName[];
+  }
+
   flag(name: OptionName): boolean {
     const text = this.#last(name);
     return text !== undefined && readFlag(text) === true;
