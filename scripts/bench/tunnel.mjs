@@ -93,9 +93,9 @@ async function tunnel() {
       '--allow-private',
       ...more,
     );
-  const b = side('b', 'a', '--accept', '--once', '--export=5201');
+  const b = side('b', 'a', '--accept', '--once', '--export=5201,5300,udp:5300');
   await until('accepting', () => b.output.includes('"listening"'));
-  const a = side('a', 'b', '--import=6201:5201');
+  const a = side('a', 'b', '--import=6201:5201,6300:5300,udp:6300:5300');
   await until('the tunnel', () => a.output.includes('"tunnel-open"'));
   return { host: '127.0.0.1', port: 6201, watched: [a, b], children: [a, b, stun] };
 }
@@ -197,6 +197,41 @@ async function openvpn() {
   return { host: '10.98.0.2', port: 5201, watched: [a, b], children: [a, b] };
 }
 
+const ECHO = `
+  require('node:dgram').createSocket('udp4').on('message', function (d, f) { this.send(d, f.port, f.address); }).bind(5300);
+  require('node:net').createServer((s) => s.on('error', () => {}).pipe(s)).listen(5300, () => console.log('ready'));`;
+/** Medians in ms: a datagram there and back, and a new connection until its first byte is back. */
+const TIMES = `
+  const [host, port] = process.argv.slice(1);
+  const { createSocket } = require('node:dgram');
+  const { connect } = require('node:net');
+  const median = (list) => list.sort((a, b) => a - b)[list.length >> 1].toFixed(2);
+  const udp = createSocket('udp4');
+  const once = () => new Promise((resolve, reject) => {
+    const from = performance.now();
+    udp.once('message', () => resolve(performance.now() - from));
+    udp.send('x', port, host);
+    setTimeout(reject, 3000, new Error('lost')).unref();
+  });
+  const first = () => new Promise((resolve) => {
+    const from = performance.now();
+    const socket = connect(port, host, () => socket.write('x'));
+    socket.once('data', () => { resolve(performance.now() - from); socket.destroy(); });
+  });
+  (async () => {
+    const [a, b] = [[], []];
+    for (let i = 0; i < 500; i++) a.push(await once());
+    for (let i = 0; i < 200; i++) b.push(await first());
+    console.log(JSON.stringify([median(a.slice(50)), median(b.slice(50))]));
+    process.exit();
+  })();`;
+
+async function times(host, port) {
+  const child = start('a', process.execPath, '-e', TIMES, host, String(port));
+  await child.ended;
+  return JSON.parse(child.output);
+}
+
 const rivals = [
   ['direct TCP', async () => ({ host: IP.b, port: 5201, watched: [], children: [] })],
   ['awl tunnel (UDX)', tunnel],
@@ -231,6 +266,13 @@ try {
     console.log(
       `| ${name} | ${median(rates).toFixed(0)} (${low}-${high}) | ${ratio} | ${peakMb(...watched).join(' / ')} |`,
     );
+  }
+  const echo = start('b', process.execPath, '-e', ECHO);
+  await until('the echo', () => echo.output.includes('ready'));
+  const [direct, through] = [await times(IP.b, 5300), await times('127.0.0.1', 6300)];
+  console.log('\n| median, ms | direct | through the tunnel |\n|---|---|---|');
+  for (const [i, what] of ['UDP there and back', 'first byte of a new connection'].entries()) {
+    console.log(`| ${what} | ${direct[i]} | ${through[i]} |`);
   }
 } finally {
   await stop(...children);
