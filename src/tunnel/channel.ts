@@ -24,10 +24,18 @@ export class ChannelError extends Error {
 }
 
 const HIGH_WATER_BYTES = 64 * 1024;
+const CRUMB_BYTES = 4096;
+
+/** A copy that shares its memory with nothing. */
+function own(bytes: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
 
 /**
  * One connection inside the tunnel as a Node stream, half-close and backpressure included. Beyond a stream's own
- * events: `accepted` when the peer has opened it, `deaf` when the peer takes nothing more.
+ * events: `deaf` when the peer takes nothing more.
  */
 export class Channel extends Duplex implements ChannelHandler {
   readonly #port: ChannelPort;
@@ -45,9 +53,7 @@ export class Channel extends Duplex implements ChannelHandler {
     this.#port = port;
   }
 
-  accepted(): void {
-    this.emit('accepted');
-  }
+  accepted(): void {}
 
   refused(reason: string): void {
     this.#gone = true;
@@ -55,7 +61,11 @@ export class Channel extends Duplex implements ChannelHandler {
   }
 
   data(bytes: Uint8Array): void {
-    this.#arrived.push(bytes);
+    const last = this.#arrived.at(-1);
+    // Crumbs that wait are put together: each would keep the record alive that it came in.
+    if (last && last.length + bytes.length <= CRUMB_BYTES) {
+      this.#arrived[this.#arrived.length - 1] = Buffer.concat([last, bytes]);
+    } else this.#arrived.push(bytes.length < bytes.buffer.byteLength / 2 ? own(bytes) : bytes);
     this.#deliver();
   }
 

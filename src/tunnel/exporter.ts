@@ -13,6 +13,9 @@ import { join } from './join.js';
 import type { ChannelHandler } from './mux.js';
 import type { Tunnel } from './tunnel.js';
 
+/** A peer must not be able to fill the log. */
+const REFUSALS_LOGGED = 20;
+
 const NOBODY: ChannelHandler = {
   accepted() {},
   refused() {},
@@ -27,10 +30,15 @@ const NOBODY: ChannelHandler = {
  * up here.
  */
 export function serveExports(exports: readonly ExportSpec[], log: Logger) {
+  let refused = 0;
   return (tunnel: Tunnel, id: number, text: string): ChannelHandler => {
     const target = readTarget(text);
     if (!target || !isExported(target, exports)) {
-      log.warning(`the peer asks for ${JSON.stringify(text.slice(0, 128))}, which is not exported`);
+      refused += 1;
+      const last = refused === REFUSALS_LOGGED ? '; more of these are not logged' : '';
+      if (refused <= REFUSALS_LOGGED) {
+        log.warning(`the peer asks for ${JSON.stringify(text.slice(0, 128))}, which is not exported${last}`);
+      }
       tunnel.mux.refuse(id, 'not exported');
       return NOBODY;
     }

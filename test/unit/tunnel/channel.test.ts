@@ -1,0 +1,123 @@
+import { once } from 'node:events';
+import { expect, test } from 'vitest';
+import { Channel, type ChannelPort } from '../../../src/tunnel/channel.js';
+
+interface FakePort extends ChannelPort {
+  writable: boolean;
+  credit: number;
+  readonly log: string[];
+  readonly waiting: (() => void)[];
+}
+
+function fakePort(credit = 1_000_000): FakePort {
+  const log: string[] = [];
+  const waiting: (() => void)[] = [];
+  const port: FakePort = {
+    writable: true,
+    credit,
+    log,
+    waiting,
+    send(bytes) {
+      const count = Math.min(bytes.length, port.credit);
+      port.credit -= count;
+      if (count > 0) log.push(`send ${count}`);
+      return count;
+    },
+    consumed: (bytes) => void log.push(`consumed ${bytes}`),
+    end: () => void log.push('end'),
+    reset: () => void log.push('reset'),
+    whenWritable: (call) => void waiting.push(call),
+  };
+  return port;
+}
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('a write waits for credit, and for the network', async () => {
+  const port = fakePort(10);
+  const channel = new Channel(port);
+  let written = false;
+  channel.write(Buffer.alloc(15), () => {
+    written = true;
+  });
+  expect(port.log).toEqual(['send 10']);
+  port.writable = false;
+  port.credit = 5;
+  channel.credit();
+  expect(port.log).toEqual(['send 10']);
+  port.writable = true;
+  port.waiting.shift()?.();
+  await turn();
+  expect(port.log).toEqual(['send 10', 'send 5']);
+  expect(written).toBe(true);
+});
+
+test('what nobody reads is not reported as consumed', async () => {
+  const port = fakePort();
+  const channel = new Channel(port);
+  for (let i = 0; i < 10; i++) channel.data(Buffer.alloc(50_000));
+  await turn();
+  expect(port.log).toEqual([]);
+  channel.resume();
+  await turn();
+  expect(port.log).toEqual(Array(10).fill('consumed 50000'));
+});
+
+test('crumbs out of large records do not keep the records alive', async () => {
+  const channel = new Channel(fakePort());
+  const pieces = 16_384;
+  for (let i = 0; i < pieces; i++)
+    channel.data(
+      Buffer.allocUnsafeSlow(65_536)
+        .fill(i % 251, 7, 8)
+        .subarray(7, 8),
+    );
+  channel.ended();
+  let held = 0;
+  const got: number[] = [];
+  channel.on('data', (chunk: Buffer) => {
+    held += chunk.buffer.byteLength;
+    got.push(...chunk);
+  });
+  await once(channel, 'end');
+  expect(got).toEqual(Array.from({ length: pieces }, (_, i) => i % 251));
+  expect(held).toBeLessThan(100_000);
+});
+
+test('destroying a channel that is not over resets it; one that is over says nothing more', async () => {
+  const [cut, whole] = [fakePort(), fakePort()];
+  const channel = new Channel(cut);
+  channel.destroy();
+  expect(cut.log).toEqual(['reset']);
+  const other = new Channel(whole);
+  other.resume();
+  other.end('x');
+  other.ended();
+  await once(other, 'close');
+  expect(whole.log).toEqual(['send 1', 'end']);
+});
+
+test('a reset behind the end lets everything that came before be read', async () => {
+  const port = fakePort(0);
+  const channel = new Channel(port);
+  let deaf = 0;
+  channel.on('deaf', () => deaf++);
+  channel.write('never taken');
+  channel.data(Buffer.from('last words'));
+  channel.ended();
+  channel.reset();
+  expect(deaf).toBe(1);
+  const words: Buffer[] = [];
+  channel.on('data', (data) => words.push(data));
+  await once(channel, 'end');
+  expect(Buffer.concat(words).toString()).toBe('last words');
+  channel.end();
+  await once(channel, 'close');
+  expect(port.log).not.toContain('reset');
+});
+
+test('a reset before the end is an error at once', async () => {
+  const channel = new Channel(fakePort());
+  channel.reset();
+  const [error] = await once(channel, 'error');
+  expect(error).toMatchObject({ name: 'ChannelError', refused: false });
+});
