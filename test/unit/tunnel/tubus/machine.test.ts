@@ -76,6 +76,20 @@ test('a writer is held at the edge of a peer that does not read, and goes on whe
   expect(pair.text('accept').equals(data)).toBe(true);
 });
 
+test('edges are announced in steps, not at each read', () => {
+  const pair = new TubusPair();
+  pair.link();
+  let edges = 0;
+  pair.passes = (_to, { sections }) => {
+    edges += sections.filter(({ type }) => type === 'edge').length;
+    return true;
+  };
+  pair.sides.connect.write(bytes(1_000_000));
+  pair.runUntil(() => pair.sides.connect.pending === 0);
+  expect(edges).toBeGreaterThan(1);
+  expect(edges).toBeLessThan(8);
+});
+
 test('a full send buffer says so', () => {
   const pair = new TubusPair({}, { sendBytes: 10_000 });
   pair.link();
