@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { AppRepository } from '../../src/identity/repository.js';
 import { publicKeyInfo } from '../../src/identity/x509.js';
 import { createLogger } from '../../src/log.js';
 import { openOpendht } from '../../src/rendezvous/opendht/backend.js';
@@ -9,6 +10,7 @@ import type { Letter, LetterFilter, Rendezvous } from '../../src/rendezvous/type
 import { accept } from '../../src/session/acceptor.js';
 import { invite } from '../../src/session/initiator.js';
 import type { Passage } from '../../src/session/passage.js';
+import { encodeMsgpack } from '../../src/wire/msgpack.js';
 import { decodeValue, letterKey, signDat } from '../../src/wire/opendht-value.js';
 import { Listening } from '../support/backend-contract.js';
 import { DhtLab } from '../support/dhtnodes.js';
@@ -181,6 +183,50 @@ test.skipIf(!ready)(
     expect(got.some(({ bytes }) => Buffer.from(mine.bytes).equals(bytes))).toBe(true);
     await listening.stop();
     await tools.close();
+  },
+);
+
+test.skipIf(!ready)(
+  'somebody who takes the ids of the coming minute keeps neither invitation nor answer away',
+  async () => {
+    const world = await makeWorld('alice@example.org/laptop', 'bob@example.org/nas');
+    const stop = new AbortController();
+    const rendezvous = {
+      name: 'opendht',
+      opendht: { bootstrap: lab.bootstrap(), port: 0, network: NETWORK },
+    } as const;
+    const [one, two] = [world.machines[0]!, world.machines[1]!];
+    const app = freshApp();
+    const tools = await newNode(NETWORK);
+    const theirs: Passage[] = [];
+    const accepting = (async () => {
+      const settings = { ...world.settings(two, one, { signal: stop.signal, rendezvous }), app };
+      for await (const passage of accept(settings)) theirs.push(passage);
+    })();
+    accepting.catch(() => {});
+    try {
+      await until('bob listening', () => two.events.some(({ event }) => event === 'listening'));
+      const now = BigInt(Math.floor(Date.now() / 1000));
+      for (const [machine, kind] of [
+        [two, 'invite'],
+        [one, 'accept'],
+      ] as const) {
+        const { cert } = await new AppRepository(machine.repo).host(machine.name);
+        const key = letterKey(publicKeyInfo(cert), app, kind);
+        const junk = encodeMsgpack({ body: { type: 0, data: Buffer.from('taken') } });
+        for (let n = -2n; n < 60n; n++) await putRaw(tools, lab, key, { id: now + n, dat: junk });
+      }
+      const mine = await invite({ ...world.settings(one, two, { rendezvous }), app });
+      await until('the passage of bob', () => theirs.length === 1);
+      expect(mine.confirmed).toBe(true);
+      await mine.close();
+    } finally {
+      stop.abort();
+      await accepting;
+      for (const passage of theirs) await passage.close();
+      await tools.close();
+      await world.close();
+    }
   },
 );
 

@@ -12,11 +12,8 @@ export interface AnnouncementOptions {
   readonly key: Buffer;
   readonly dat: Buffer;
   readonly valueId: bigint;
-  /**
-   * Yields another id when a foreign value has ours: a node keeps the value that came first. Absent where the id is
-   * part of the message (an answer has its invitation's).
-   */
-  readonly anotherId?: () => bigint;
+  /** Yields another id where a foreign value has ours, for the nth time: a node keeps the value that came first. */
+  readonly anotherId: (nth: number) => bigint;
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
@@ -72,10 +69,10 @@ export class Announcement {
     const { network, key, signal, anotherId } = this.#options;
     const found = await network.search(node, { target: key, valueId: this.#id, signal });
     const holding = found.map((place) => ({ place, held: this.#heldAt(place) }));
-    if (anotherId && holding.some(({ held }) => held === 'foreign') && this.#idChanges < ID_CHANGES_MAX) {
+    if (holding.some(({ held }) => held === 'foreign') && this.#idChanges < ID_CHANGES_MAX) {
       this.#idChanges++;
       const before = this.#id;
-      this.#id = anotherId();
+      this.#id = anotherId(this.#idChanges);
       this.#options.log.debug(`OpenDHT value id ${before} is taken, now ${this.#id}`);
       return this.#put(node, found);
     }

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { OPENDHT_ANNOUNCEMENTS_MAX, OPENDHT_BACKLOG_MAX, OPENDHT_PUSH_MS } from '../../constants.js';
 import { AwlError, isAwlError } from '../../errors.js';
@@ -12,10 +13,12 @@ import { LetterGate } from './gate.js';
 import { DhtNetwork } from './network.js';
 import type { OpendhtSettings } from './settings.js';
 import { Subscription } from './subscription.js';
-import { PROCESS_VALUE_IDS } from './value-ids.js';
+import { PROCESS_VALUE_IDS, sideId } from './value-ids.js';
 
 /** plexus' subjects, spec a.5. */
 const DEFAULT_TOKENS = { invite: 'invite', accept: 'accept' } as const;
+/** Seconds: a plexus acceptor may take no lower id of ours for as long as that. */
+const ID_LEAP_MAX = 600;
 const VALUE_ID = /^[1-9]\d{0,19}$/;
 
 /** Waits of the OpenDHT backend; tests shorten them. */
@@ -109,13 +112,14 @@ class OpendhtRendezvous implements Rendezvous {
     if (!this.#joined) await this.prepare(ended);
     const over = new AbortController();
     const key = this.#key(toKey, app, kind);
-    const answered = letter.answers !== undefined && VALUE_ID.test(letter.answers);
+    const answered = VALUE_ID.test(letter.answers ?? '') ? BigInt(letter.answers ?? '') : undefined;
     const announcement = new Announcement({
       network: this.#network,
       key,
       dat: Buffer.from(letter.bytes),
-      valueId: answered ? BigInt(letter.answers ?? '') : this.#newId(key, kind),
-      ...(!answered && { anotherId: () => this.#newId(key, kind) }),
+      valueId: answered ?? this.#newId(key, kind),
+      anotherId: (nth) =>
+        answered === undefined ? this.#newId(key, kind, nth) : sideId(answered, randomInt(2 ** 31)),
       log: this.#ctx.log,
       signal: this.#ended(over.signal),
     });
@@ -176,8 +180,10 @@ class OpendhtRendezvous implements Rendezvous {
     }
   }
 
-  #newId(key: Buffer, kind: LetterKind): bigint {
-    const id = PROCESS_VALUE_IDS.next(key, this.#ctx.now());
+  /** The second of now; the first time that it was taken the next, after that one that nobody can foresee. */
+  #newId(key: Buffer, kind: LetterKind, nth = 0): bigint {
+    const ahead = nth > 1 ? randomInt(ID_LEAP_MAX) : 0;
+    const id = PROCESS_VALUE_IDS.next(key, this.#ctx.now(), ahead);
     if (kind === 'invite') this.#invited.add(id);
     return id;
   }

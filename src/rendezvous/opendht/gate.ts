@@ -4,7 +4,7 @@ import { isAwlError } from '../../errors.js';
 import { type IdentityName, isComplete } from '../../identity/names.js';
 import { type DhtValue, decodeDat } from '../../wire/opendht-value.js';
 import type { Envelope, LetterFilter } from '../types.js';
-import { unixSecond } from './value-ids.js';
+import { baseId, unixSecond } from './value-ids.js';
 
 export interface GateOptions {
   readonly filter: LetterFilter;
@@ -66,7 +66,7 @@ export class LetterGate {
   #isNew(id: bigint): boolean {
     const { filter, since, invited } = this.#options;
     if (filter.kind === 'invite') return id >= unixSecond(new Date(since.getTime() - INVITE_LOOKBACK_MS));
-    return invited.size > 0 ? invited.has(id) : id >= unixSecond(since);
+    return invited.size > 0 ? invited.has(baseId(id)) : id >= unixSecond(since);
   }
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { INVITE_LOOKBACK_MS, OPENDHT_SEEN_MAX } from '../../../../src/constants.js';
 import { publicKeyInfo } from '../../../../src/identity/x509.js';
 import { type GateOptions, LetterGate } from '../../../../src/rendezvous/opendht/gate.js';
-import { ValueIds } from '../../../../src/rendezvous/opendht/value-ids.js';
+import { baseId, sideId, ValueIds } from '../../../../src/rendezvous/opendht/value-ids.js';
 import { encodeMsgpack } from '../../../../src/wire/msgpack.js';
 import { type DhtValue, signDat } from '../../../../src/wire/opendht-value.js';
 import { capturedParty } from '../../../support/parties.js';
@@ -96,4 +96,17 @@ test('ids are seconds, one more where a key has that second already, and never b
   expect(ids.next(other, START)).toBe(SECOND);
   expect(ids.next(key, new Date(START.getTime() + 1000))).toBe(SECOND + 3n);
   expect(ids.next(key, new Date(START.getTime() + 60_000))).toBe(SECOND + 60n);
+});
+
+test('an answer whose id was taken goes beside it, where an awl inviter finds it', () => {
+  const door = gate({ kind: 'accept' }, [SECOND]);
+  for (const random of [0, 1, 2 ** 31 - 2, 123_456_789]) {
+    const id = sideId(SECOND, random);
+    expect(id).not.toBe(SECOND);
+    expect(id < 2n ** 63n + 2n ** 32n).toBe(true);
+    expect(baseId(id)).toBe(SECOND);
+    expect(sideId(id, 5)).toBe(sideId(SECOND, 5));
+    expect(door.admit(value(id), START)).toBeDefined();
+  }
+  expect(door.admit(value(sideId(SECOND + 1n, 7)), START)).toBeUndefined();
 });
