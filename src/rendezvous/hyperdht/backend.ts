@@ -2,6 +2,7 @@ import { SIGNING_TIME_WINDOW_MS } from '../../constants.js';
 import { AwlError } from '../../errors.js';
 import { formatName, isComplete, matchesName } from '../../identity/names.js';
 import { AsyncQueue } from '../../util/queue.js';
+import { deadline } from '../../util/sleep.js';
 import type { Envelope, Letter, LetterFilter, Rendezvous, RendezvousContext } from '../types.js';
 import { orAbort } from './bounded.js';
 import { NodeKeeper } from './keeper.js';
@@ -116,8 +117,8 @@ class HyperdhtRendezvous implements Rendezvous {
       onAnswer: (parcel) => this.#deliverAnswer(letter, id, parcel, () => done.abort()),
     });
     // Nobody opens it later than this.
-    const fresh = AbortSignal.timeout(SIGNING_TIME_WINDOW_MS);
-    void outbox.run(AbortSignal.any([signal, done.signal, fresh]));
+    const fresh = deadline(SIGNING_TIME_WINDOW_MS, () => new Error('the invitation is too old'), signal);
+    void outbox.run(AbortSignal.any([fresh.signal, done.signal])).finally(() => fresh.dispose());
   }
 
   #deliverAnswer(letter: Letter, id: string, { form, bytes }: Parcel, done: () => void): void {
