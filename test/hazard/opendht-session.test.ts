@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { AppRepository } from '../../src/identity/repository.js';
 import { publicKeyInfo } from '../../src/identity/x509.js';
@@ -144,6 +146,25 @@ test('an identity that is missing is an error before anything is sent', async ()
   const nobody = { owner: 'nobody', pin: 'x' };
   const failed = invite({ ...world.settings(alice(), bob(), { rendezvous: opendht() }), host: nobody });
   await expect(failed).rejects.toMatchObject({ code: 'IDENTITY_MISSING' });
+  expect(nodes.flatMap(({ queries }) => queries)).toEqual([]);
+});
+
+test('a certificate that is not RSA is an error before anything is sent, on either side', async () => {
+  const ec = makeParty('ec@px.test/pin', { type: 'ec', from: new Date(0), to: new Date('2099-01-01') });
+  const folder = join(alice().repo, ec.name.owner, ec.name.pin);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'cert.crt'), ec.cert.pem);
+  writeFileSync(join(folder, 'private.key'), ec.key.export({ type: 'pkcs8', format: 'pem' }), {
+    mode: 0o600,
+  });
+  const settings = world.settings(alice(), bob(), { rendezvous: opendht() });
+  for (const wrong of [{ host: ec.name }, { peer: ec.name }]) {
+    const failed = invite({ ...settings, ...wrong });
+    await expect(failed).rejects.toMatchObject({
+      code: 'IDENTITY_INVALID',
+      hint: expect.stringContaining('RSA'),
+    });
+  }
   expect(nodes.flatMap(({ queries }) => queries)).toEqual([]);
 });
 
