@@ -28,6 +28,9 @@ export const STUN_RESOLVE_MS = 1500;
  * not give up may keep the finished process for a moment more.
  */
 export const DOCTOR_MS = 3700;
+/** Beside it, each rendezvous: longer than a DHT takes to say that it is unreachable; and its leave. */
+export const DOCTOR_RENDEZVOUS_MS = 4_700;
+export const DOCTOR_CLOSE_MS = 200;
 /**
  * Embedded server, per source address. A behaviour discovery of ours takes about 30 requests, plexus' 14 in 5.6 s,
  * and a whole carrier network may share one address; forged sources still get no more than 12 kB/s reflected.

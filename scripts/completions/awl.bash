@@ -32,8 +32,8 @@ _awl() {
     id) words='init export trust list --app-repo= --json --log-level= --log-file= --config= --help --version --bits= --out= --as= --replace --long' ;;
     doctor) words='--stun-server= --stun-client= --rendezvous= --file-dir= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --json --log-level= --log-file= --config= --help --version' ;;
     stun-server) words='--log-level= --log-file= --config= --help --version --listen= --port= --alt-port=' ;;
-    dht-node) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --metrics=' ;;
-    hub) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --node-port= --metrics= --alt-port=' ;;
+    dht-node) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --public= --metrics=' ;;
+    hub) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --node-port= --public= --metrics= --alt-port=' ;;
     wormhole) words='--log-level= --log-file= --config= --help --version --purpose= --service= --gateway= --faraway= --obscure=' ;;
     service) words='print install systemd cron --log-level= --log-file= --config= --help --version --replace --name= --user=' ;;
     completion) words='bash zsh fish --log-level= --log-file= --config= --help --version' ;;

@@ -1,6 +1,6 @@
 import { HYPERDHT_PORT, STUN_PORT } from '../constants.js';
-import type { HostPort } from '../util/host-port.js';
 import type { CommandSpec } from './command.js';
+import type { OptionValues } from './values.js';
 
 /** Every command: a new one is a file and an entry here. Nothing is imported before it is called. */
 export const COMMANDS: readonly CommandSpec[] = [
@@ -53,21 +53,28 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'doctor',
     summary: 'say what kind of NAT this machine is behind, and what that means for connecting',
-    forms: ['--stun-server=HOST[:PORT] [OPTION]...'],
+    forms: ['--stun-server=HOST[:PORT] [OPTION]...', '--rendezvous=NAME [OPTION]...'],
     details: [
       'Asks the STUN servers, reports in plain words what was measured and what could not be, and names one ' +
         'thing to change if something is wrong. It takes less than five seconds. Two servers, or one that ' +
         'speaks RFC 5780, give the full report.',
-      'Where a rendezvous is configured (--rendezvous, --email-..., --dht-bootstrap, --file-dir), it is tried as a ' +
-        'session would, and its answer or error is told, too.',
+      'Where a rendezvous is configured (--rendezvous, --email-..., --dht-..., --file-dir, or the same in --config), it ' +
+        'is tried as a session would, side by side with the NAT: can it be reached, does it let us in, after how many ' +
+        'milliseconds. Public nodes of a DHT are asked only if --rendezvous names it.',
+      'The exit status is that of the gravest failure.',
     ],
-    examples: [['awl doctor --stun-server=stun.example.org,stun2.example.org', 'ask two servers']],
+    examples: [
+      ['awl doctor --stun-server=stun.example.org,stun2.example.org', 'ask two servers'],
+      ['awl doctor --config=awl.ini', 'try what a session with this file would use'],
+    ],
     load: async () => {
       const { runDoctor } = await import('./doctor.js');
       return async ({ options, io, log, signal }) => {
         const bind = options.local('stun-client') ?? { address: '0.0.0.0', port: 0 };
         const { configuredRendezvous } = await import('./rendezvous-settings.js');
-        const rendezvous = await configuredRendezvous(options, io.env, signal);
+        const { warn } = await import('./prepare.js');
+        const { rendezvous, warnings } = await configuredRendezvous(options, io.env, signal);
+        for (const warning of warnings) warn(io, warning);
         return runDoctor(
           { servers: options.servers('stun-server'), bind, json: options.flag('json'), rendezvous, log },
           io,
@@ -100,24 +107,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     forms: ['--listen=ADDRESS [OPTION]...'],
     details: [
       'A HyperDHT node for a network of your own: it stores and relays sealed letters, and can read none. Name it ' +
-        'with --dht-bootstrap on the machines that connect.',
+        'with --dht-bootstrap on the machines that connect. One line tells when it is ready; SIGTERM ends it.',
+      'A second node that names the first one with --dht-bootstrap takes over when that is down.',
     ],
     examples: [['awl dht-node --listen=203.0.113.1', 'serve on the standard port']],
     load: async () => {
       const { runDhtNode } = await import('./dht-node.js');
-      return ({ options, io, signal }) => {
-        const metrics = options.local('metrics');
-        return runDhtNode(
-          {
-            listen: options.texts('listen')[0] ?? '0.0.0.0',
-            port: options.number('port') ?? HYPERDHT_PORT,
-            bootstrap: withPort(options.servers('dht-bootstrap')),
-            ...(metrics && { metrics }),
-          },
-          io,
-          signal,
-        );
-      };
+      return ({ options, io, signal }) =>
+        runDhtNode({ ...nodeOptions(options), port: options.number('port') ?? HYPERDHT_PORT }, io, signal);
     },
   },
   {
@@ -126,26 +123,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     forms: ['--listen=ADDRESS [--listen=ADDRESS] [OPTION]...'],
     details: [
       'One command on one small server. It prints the two options that the machines which connect need. It carries ' +
-        'no traffic of theirs and can read none of their letters.',
+        'no traffic of theirs and can read none of their letters. awl service makes a service of it.',
     ],
     examples: [['awl hub --listen=203.0.113.1', 'serve on the standard ports']],
     load: async () => {
       const { runHub } = await import('./hub.js');
       return ({ options, io, signal }) => {
-        const listen = options.texts('listen');
-        const metrics = options.local('metrics');
-        return runHub(
-          {
-            listen: listen.length > 0 ? listen : ['0.0.0.0'],
-            stunPort: options.number('port') ?? STUN_PORT,
-            altPort: options.number('alt-port') ?? 0,
-            dhtPort: options.number('node-port') ?? HYPERDHT_PORT,
-            bootstrap: withPort(options.servers('dht-bootstrap')),
-            ...(metrics && { metrics }),
-          },
-          io,
-          signal,
-        );
+        const ports = {
+          stunPort: options.number('port') ?? STUN_PORT,
+          altPort: options.number('alt-port') ?? 0,
+          dhtPort: options.number('node-port') ?? HYPERDHT_PORT,
+        };
+        return runHub({ ...nodeOptions(options), ...ports }, io, signal);
       };
     },
   },
@@ -220,8 +209,18 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
 ];
 
-const withPort = (nodes: readonly HostPort[]) =>
-  nodes.map((node) => ({ ...node, port: node.port || HYPERDHT_PORT }));
+/** What `awl dht-node` and `awl hub` have in common. */
+function nodeOptions(options: OptionValues) {
+  const [open, metrics] = [options.text('public'), options.local('metrics')];
+  return {
+    listen: options.given('listen') ? options.texts('listen') : ['0.0.0.0'],
+    bootstrap: options
+      .servers('dht-bootstrap')
+      .map((node) => ({ ...node, port: node.port || HYPERDHT_PORT })),
+    ...(open !== undefined && { public: open }),
+    ...(metrics && { metrics }),
+  };
+}
 
 /** The command of that name; `session` is awl without a command and cannot be typed. */
 export function findCommand(name: string): CommandSpec | undefined {

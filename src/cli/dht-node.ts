@@ -1,13 +1,15 @@
-import { startBootstrapNode } from '../rendezvous/hyperdht/node.js';
+import { AwlError } from '../errors.js';
+import { type BootstrapMetrics, startBootstrapNode } from '../rendezvous/hyperdht/node.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
 import { untilAborted } from '../util/sleep.js';
 import type { Io } from './io.js';
-import { serveMetrics } from './metrics.js';
+import { type Metrics, serveMetrics } from './metrics.js';
 
 export interface DhtNodeArgs {
-  /** Address by which others reach this machine. */
-  readonly listen: string;
+  readonly listen: readonly string[];
+  /** Address by which others reach this machine, where that is none of its own. */
+  readonly public?: string;
   readonly port: number;
   /** Other nodes of the same network. */
   readonly bootstrap: readonly HostPort[];
@@ -15,15 +17,23 @@ export interface DhtNodeArgs {
 }
 
 /**
- * `awl dht-node`: a HyperDHT node that others can enter their own network by, until the signal aborts.
- * @throws AwlError UDP_BIND, USAGE_BAD_VALUE
+ * `awl dht-node`: a HyperDHT node that others can enter their own network by, until the signal aborts; one line on
+ * standard error when it is ready.
+ * @throws AwlError UDP_BIND, TCP_BIND, USAGE_BAD_VALUE
  */
 export async function runDhtNode(
   args: DhtNodeArgs,
   io: Pick<Io, 'stderr'>,
   signal: AbortSignal,
 ): Promise<number> {
-  const node = await startBootstrapNode({ host: args.listen, port: args.port, bootstrap: args.bootstrap });
+  const [address = '0.0.0.0', second] = args.listen;
+  if (second !== undefined) {
+    throw new AwlError('USAGE_BAD_VALUE', `a DHT node cannot serve on ${address} and ${second} at once`, {
+      hint: 'leave one --listen out; awl hub takes two, for its STUN server',
+    });
+  }
+  const host = args.public ?? address;
+  const node = await startBootstrapNode({ host, port: args.port, bootstrap: args.bootstrap });
   try {
     const metrics = args.metrics && (await serveMetrics(args.metrics, () => nodeMetrics(node.metrics())));
     try {
@@ -39,15 +49,11 @@ export async function runDhtNode(
   }
 }
 
-/** Prometheus names and values of a node. */
-export function nodeMetrics(values: {
-  nodes: number;
-  asked: number;
-  unanswered: number;
-}): Record<string, number> {
+/** Names of a node's numbers. */
+export function nodeMetrics({ nodes, asked, unanswered }: BootstrapMetrics): Metrics {
   return {
-    awl_dht_nodes: values.nodes,
-    awl_dht_requests_total: values.asked,
-    awl_dht_requests_unanswered_total: values.unanswered,
+    awl_dht_nodes: nodes,
+    awl_dht_requests_total: asked,
+    awl_dht_requests_unanswered_total: unanswered,
   };
 }

@@ -12,7 +12,7 @@ import { formatHostPort, type HostPort } from '../util/host-port.js';
 import { deadline } from '../util/sleep.js';
 import { UdpSocket } from '../util/udp.js';
 import type { Io } from './io.js';
-import { checkAll, checkText } from './rendezvous-check.js';
+import { checkAll, checkStatus, checkText } from './rendezvous-check.js';
 
 export interface DoctorSettings {
   readonly servers: HostPort[];
@@ -32,29 +32,37 @@ interface Resolved {
 }
 
 /**
- * `awl doctor`: measures the own NAT, says what it means for connecting and what to change, in under 5 s whatever
- * the servers do. Resolves to the exit status: 0 if a public endpoint was found, else STUN_UNREACHABLE's.
- * @throws AwlError UDP_BIND, USAGE_MISSING (no server named); the signal's reason when aborted
+ * `awl doctor`: measures the own NAT, says what it means for connecting and what to change, and tries each configured
+ * rendezvous, in under 5 s whatever the servers do. Without a STUN server it only tries the rendezvous.
+ * Resolves to the exit status: 0 if a public endpoint was found and every rendezvous is ready, else that of the
+ * gravest failure.
+ * @throws AwlError UDP_BIND, USAGE_MISSING (nothing to ask); the signal's reason when aborted
  */
 export async function runDoctor(
   settings: DoctorSettings,
   io: Pick<Io, 'stdout' | 'stderr'>,
   signal: AbortSignal,
 ): Promise<number> {
-  if (settings.servers.length === 0) {
+  const { servers, rendezvous = [], log = silentLogger } = settings;
+  if (servers.length === 0 && rendezvous.length === 0) {
     throw new AwlError('USAGE_MISSING', 'awl doctor needs a STUN server', {
-      hint: 'name one or two with --stun-server',
+      hint: 'name one or two with --stun-server; --rendezvous and its options are tried, too',
     });
   }
   const [diagnosis, checks] = await Promise.all([
-    diagnose(settings, signal),
-    checkAll(settings.rendezvous ?? [], settings.log ?? silentLogger, signal),
+    servers.length > 0 ? diagnose(settings, signal) : undefined,
+    checkAll(rendezvous, log, signal),
   ]);
   signal.throwIfAborted();
-  const whole = { ...toJson(diagnosis), ...(checks.length > 0 && { rendezvous: checks }) };
-  io.stdout(settings.json ? `${JSON.stringify(whole)}\n` : explain(diagnosis) + checkText(checks));
-  if (!diagnosis.found) return ERROR_CODES.STUN_UNREACHABLE;
-  return checks.every(({ ok }) => ok) ? 0 : ERROR_CODES.RENDEZVOUS_UNREACHABLE;
+  if (settings.json) {
+    const whole = { ...(diagnosis && toJson(diagnosis)), ...(checks.length > 0 && { rendezvous: checks }) };
+    io.stdout(`${JSON.stringify(whole)}\n`);
+  } else {
+    const parts = [diagnosis && explain(diagnosis), checkText(checks)].filter(Boolean);
+    io.stdout(parts.join('\n'));
+  }
+  const unheard = diagnosis && !diagnosis.found;
+  return Math.max(unheard ? ERROR_CODES.STUN_UNREACHABLE : 0, checkStatus(checks));
 }
 
 async function diagnose({ servers, bind }: DoctorSettings, outer: AbortSignal): Promise<Diagnosis> {

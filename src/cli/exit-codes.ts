@@ -52,7 +52,7 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   STUN_UNREACHABLE: 'no STUN server answered',
   UDP_BIND: 'the local UDP address or port cannot be had; see --stun-client',
   TUNNEL_BIND: 'the local end of an --import is taken or cannot be had',
-  TCP_BIND: 'the local TCP address or port that a tunnel listens on cannot be had',
+  TCP_BIND: 'the local TCP address or port that a tunnel or --metrics listens on cannot be had',
   HANDSHAKE_TIMEOUT: 'both sides tried, but no datagram came through',
   LIMIT_REACHED: 'too many sessions at once, or too many failures of one peer',
   TUNNEL_LOST: 'the tunnel stood, and then the peer or the path to it was gone',

@@ -1,4 +1,3 @@
-import { AwlError } from '../errors.js';
 import { startBootstrapNode } from '../rendezvous/hyperdht/node.js';
 import { StunServer } from '../stun/server.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
@@ -11,23 +10,28 @@ import { serveMetrics } from './metrics.js';
 export interface HubArgs {
   /** One or two addresses of this machine; the first also serves the DHT. */
   readonly listen: readonly string[];
+  /** Address by which others reach this machine, where that is none of its own. */
+  readonly public?: string;
   readonly stunPort: number;
   readonly altPort: number;
   readonly dhtPort: number;
+  /** Other nodes of the same network. */
   readonly bootstrap: readonly HostPort[];
   readonly metrics?: Endpoint;
 }
 
 /**
- * `awl hub`: STUN server and DHT node in one process, all that a team needs of its own.
- * @throws AwlError UDP_BIND, USAGE_BAD_VALUE
+ * `awl hub`: STUN server and DHT node in one process, all that a team needs of its own, until the signal aborts; one
+ * line on standard error when it is ready.
+ * @throws AwlError UDP_BIND, TCP_BIND, USAGE_BAD_VALUE
  */
 export async function runHub(args: HubArgs, io: Pick<Io, 'stderr'>, signal: AbortSignal): Promise<number> {
-  const [address] = args.listen;
-  if (address === undefined) throw new AwlError('USAGE_MISSING', 'awl hub needs --listen');
   const stun = await StunServer.start({ addresses: args.listen, port: args.stunPort, altPort: args.altPort });
   try {
-    const node = await startBootstrapNode({ host: address, port: args.dhtPort, bootstrap: args.bootstrap });
+    // A wildcard has become an address by now, and both must name the same one.
+    const [address] = stun.layout.addresses;
+    const host = args.public ?? address;
+    const node = await startBootstrapNode({ host, port: args.dhtPort, bootstrap: args.bootstrap });
     try {
       const read = () => ({
         ...nodeMetrics(node.metrics()),
@@ -37,11 +41,9 @@ export async function runHub(args: HubArgs, io: Pick<Io, 'stderr'>, signal: Abor
       });
       const metrics = args.metrics && (await serveMetrics(args.metrics, read));
       try {
-        const server = formatEndpoint({
-          address: stun.layout.addresses[0] ?? address,
-          port: stun.layout.port,
-        });
-        io.stderr(`hub ready: --stun-server=${server} --dht-bootstrap=${formatEndpoint(node.endpoint)}\n`);
+        const server = formatEndpoint({ address: host, port: stun.layout.port });
+        const dht = formatEndpoint(node.endpoint);
+        io.stderr(`hub ready: --stun-server=${server} --dht-bootstrap=${dht}\n`);
         if (metrics) io.stderr(`metrics on http://${formatEndpoint(metrics.endpoint)}/metrics\n`);
         await untilAborted(signal);
         return 0;

@@ -2,41 +2,59 @@ import { createServer } from 'node:http';
 import { AwlError, errorText } from '../errors.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 
+/** Numbers by name; a name that ends in `_total` only rises. */
+export type Metrics = Readonly<Record<string, number>>;
+
 export interface MetricsServer {
   readonly endpoint: Endpoint;
   close(): Promise<void>;
 }
 
+/** A scraper asks every few seconds over one or two connections. */
+const CONNECTIONS_MAX = 16;
+const HEADERS_MS = 5_000;
+
+/** Prometheus text (exposition format 0.0.4): two lines a number. */
+export function metricsText(metrics: Metrics): string {
+  return Object.entries(metrics)
+    .map(
+      ([name, value]) =>
+        `# TYPE ${name} ${name.endsWith('_total') ? 'counter' : 'gauge'}\n${name} ${value}\n`,
+    )
+    .join('');
+}
+
 /**
- * Serves numbers as Prometheus text (exposition format 0.0.4) at /metrics, and nothing else.
- * @throws AwlError USAGE_BAD_VALUE if the address cannot be had
+ * Serves numbers at /metrics and nothing else; whoever can connect can read them, and change nothing.
+ * @throws AwlError TCP_BIND if the address cannot be had
  */
-export async function serveMetrics(at: Endpoint, read: () => Record<string, number>): Promise<MetricsServer> {
+export async function serveMetrics(at: Endpoint, read: () => Metrics): Promise<MetricsServer> {
+  const begun = performance.now();
   const server = createServer((request, response) => {
-    if (request.method !== 'GET' || request.url !== '/metrics') {
+    if (request.method !== 'GET' || request.url?.split('?', 1)[0] !== '/metrics') {
       response.writeHead(404).end();
       return;
     }
-    const lines = Object.entries(read()).map(([name, value]) => `${name} ${value}\n`);
-    response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(lines.join(''));
+    const own = {
+      awl_up_seconds: Math.round((performance.now() - begun) / 1000),
+      awl_resident_bytes: process.memoryUsage.rss(),
+    };
+    response
+      .writeHead(200, { 'content-type': 'text/plain; version=0.0.4' })
+      .end(metricsText({ ...read(), ...own }));
   });
-  server.headersTimeout = 5000;
-  server.maxConnections = 16;
+  server.headersTimeout = HEADERS_MS;
+  server.maxConnections = CONNECTIONS_MAX;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) =>
-      reject(
-        new AwlError(
-          'USAGE_BAD_VALUE',
-          `--metrics ${formatEndpoint(at)} cannot be had: ${errorText(error)}`,
-          {
-            hint: 'name a free port of this machine, for example 127.0.0.1:9469',
-            cause: error,
-          },
-        ),
-      ),
-    );
+    server.once('error', (cause) => {
+      const problem = `cannot serve metrics on ${formatEndpoint(at)}: ${errorText(cause)}`;
+      const hint = 'name a free port of this machine with --metrics, for example 127.0.0.1:9469';
+      reject(new AwlError('TCP_BIND', problem, { hint, cause }));
+    });
     server.listen(at.port, at.address, resolve);
   });
+  // One broken connection is no reason to end the service beside it.
+  server.removeAllListeners('error').on('error', () => {});
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : at.port;
   return {

@@ -2,19 +2,19 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { AwlError, errorText } from '../errors.js';
 import type { EmailSettings } from '../rendezvous/email/settings.js';
 import type { RendezvousSettings } from '../rendezvous/registry.js';
-import { dhtSettings, impliedDhts } from './dht-settings.js';
+import { dhtSettings } from './dht-settings.js';
 import { expandHome, readInputFile } from './input-file.js';
 import { oneLine } from './io.js';
 import type { OptionName } from './options.js';
 import { findPassword } from './password.js';
-import { badValue, describeSource } from './source.js';
+import { chosenRendezvous } from './rendezvous-choice.js';
+import { badValue } from './source.js';
 import type { OptionValues } from './values.js';
 
 const PEM_MAX_BYTES = 256 * 1024;
 
 const EMAIL_NAMES = ['email-smtps', 'email-imaps', 'email-login'] as const;
 const PASSWORD_NAMES = ['email-password', 'email-password-file', 'email-password-command'] as const;
-const DHT_NAMES = ['dht-bootstrap', 'dht-network'] as const;
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -25,8 +25,7 @@ export interface ChosenRendezvous {
 }
 
 /**
- * Chooses the rendezvous: as typed, else email where a mail server is named, else file where a folder is, else the
- * DHT. Options of a rendezvous that is not used are errors, so that none is forgotten silently.
+ * The rendezvous that {@link chosenRendezvous} finds, each with what it needs.
  * @throws AwlError USAGE_MISSING, USAGE_CONFLICT, USAGE_BAD_VALUE, CONFIG_UNREADABLE
  */
 export async function rendezvousSettings(
@@ -35,10 +34,16 @@ export async function rendezvousSettings(
   accept: boolean,
   signal?: AbortSignal,
 ): Promise<ChosenRendezvous> {
-  const names = chosenNames(values);
-  refuseUnused(values, names);
+  const names = chosenRendezvous(values);
   const rendezvous: RendezvousSettings[] = [];
   const warnings: string[] = [];
+  const alone = !(names.includes('hyperdht') && names.includes('opendht'));
+  if (!alone && !values.given('rendezvous') && values.given('dht-bootstrap')) {
+    warnings.push(
+      `--dht-bootstrap=${values.texts('dht-bootstrap').map(oneLine).join(',')} may name nodes of HyperDHT or of ` +
+        'OpenDHT: both are tried; --rendezvous=hyperdht or --rendezvous=opendht says which',
+    );
+  }
   for (const name of names) {
     if (name === 'email') {
       const email = await emailSettings(values, env, accept, signal);
@@ -47,7 +52,6 @@ export async function rendezvousSettings(
     } else if (name === 'file') {
       rendezvous.push({ name, folder: folderOf(values) });
     } else {
-      const alone = !(names.includes('hyperdht') && names.includes('opendht'));
       rendezvous.push(dhtSettings(values, name, alone, tokens(env)));
     }
   }
@@ -59,50 +63,9 @@ export async function configuredRendezvous(
   values: OptionValues,
   env: Env,
   signal?: AbortSignal,
-): Promise<readonly RendezvousSettings[]> {
-  const any = firstGiven(values, [
-    'rendezvous',
-    'email-smtps',
-    'email-imaps',
-    'email-login',
-    'file-dir',
-    ...DHT_NAMES,
-  ]);
-  return any ? (await rendezvousSettings(values, env, true, signal)).rendezvous : [];
-}
-
-type Name = RendezvousSettings['name'];
-
-function chosenNames(values: OptionValues): Name[] {
-  const typed = values.texts('rendezvous').map((text) => text.toLowerCase() as Name);
-  if (typed.length > 0) return [...new Set(typed)];
-  // A password alone is no choice: it may stand in the environment for other calls.
-  if (firstGiven(values, ['email-smtps', 'email-imaps', 'email-login'])) return ['email'];
-  if (values.text('file-dir') !== undefined) return ['file'];
-  return impliedDhts(values);
-}
-
-/** What belongs to a rendezvous that is not used: two flags that exclude each other, and both are named. */
-function refuseUnused(values: OptionValues, names: readonly Name[]): void {
-  const using = firstGiven(values, ['rendezvous']) ? `--rendezvous=${names.join(',')}` : undefined;
-  const dht = names.includes('hyperdht') || names.includes('opendht');
-  const strays = [
-    ...(names.includes('email') ? [] : (['email-smtps', 'email-imaps', 'email-login'] as const)),
-    ...(names.includes('file') ? [] : (['file-dir'] as const)),
-    ...(dht ? [] : DHT_NAMES),
-  ];
-  // A password may stand in the environment or a file for other calls, but nobody types one for nothing.
-  const typed = PASSWORD_NAMES.find((name) => values.written(name).at(-1)?.source.kind === 'argv');
-  const stray = firstGiven(values, strays) ?? (names.includes('email') ? undefined : typed);
-  if (!stray) return;
-  const chooser = firstGiven(values, ['email-smtps', 'email-imaps', 'email-login', 'file-dir']);
-  const chosen = using ?? (chooser ? `--${chooser}` : `--rendezvous=${names.join(',')}`);
-  const source = values.written(stray).at(-1)?.source;
-  throw new AwlError(
-    'USAGE_CONFLICT',
-    `${chosen} and ${source ? describeSource(source) : `--${stray}`} exclude each other`,
-    { hint: 'leave one of them out, or name both ways: --rendezvous=hyperdht,email' },
-  );
+): Promise<ChosenRendezvous> {
+  const any = firstGiven(values, ['rendezvous', ...EMAIL_NAMES, 'file-dir', 'dht-bootstrap', 'dht-network']);
+  return any ? rendezvousSettings(values, env, true, signal) : { rendezvous: [], warnings: [] };
 }
 
 function folderOf(values: OptionValues): string {

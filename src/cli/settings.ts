@@ -1,5 +1,5 @@
 import { AwlError } from '../errors.js';
-import { isComplete, type PartialName } from '../identity/names.js';
+import { formatName, isComplete, type PartialName } from '../identity/names.js';
 import type { ExecSpec } from '../launch/spec.js';
 import { tokenize } from '../launch/tokenize.js';
 import type { RendezvousSettings } from '../rendezvous/registry.js';
@@ -93,9 +93,13 @@ function requireAll(required: Readonly<Record<string, unknown>>): void {
 function requireHost(host: PartialName, rendezvous: readonly RendezvousSettings[]): void {
   const dht = rendezvous.find(({ name }) => name === 'hyperdht' || name === 'opendht');
   if (!dht || isComplete(host)) return;
-  throw new AwlError('USAGE_MISSING', `--host-info needs owner and pin with ${dht.name}`, {
-    hint: 'write --host-info=owner/pin, for example --host-info=me@example.org/laptop',
-  });
+  throw new AwlError(
+    'USAGE_MISSING',
+    `--host-info needs owner and pin with ${dht.name}, but is "${formatName(host)}"`,
+    {
+      hint: 'in a DHT letters are found by the key of their recipient: write --host-info=owner/pin, for example --host-info=me@example.org/laptop; e-mail can do without',
+    },
+  );
 }
 
 function checkApp(app: string, values: OptionValues): void {

@@ -61,6 +61,12 @@ export class OptionValues {
     return text === undefined ? undefined : readChoice(optionNamed(name), text);
   }
 
+  /** The choices of a repeatable option, each once. */
+  choices(name: OptionName): string[] {
+    const option = optionNamed(name);
+    return [...new Set(this.texts(name).flatMap((text) => readChoice(option, text) ?? []))];
+  }
+
   server(name: OptionName): HostPort | undefined {
     return this.servers(name)[0];
   }

@@ -88,7 +88,7 @@ test('one hub is all that two machines need: STUN, DHT, a session by its printed
 
   const doctor = awl('doctor', stunOption, dhtOption, '--rendezvous=hyperdht', '--stun-client=127.0.0.1:0');
   expect(await doctor.ended, doctor.output).toBe(0);
-  expect(doctor.output).toMatch(/Rendezvous +hyperdht: ready after \d+ ms/);
+  expect(doctor.output).toMatch(/Rendezvous +hyperdht \(127\.0\.0\.1:\d+\): a node answers, after \d+ ms/);
 });
 
 test('the doctor names a rendezvous that does not answer, and its status says so', async () => {
@@ -110,7 +110,7 @@ test('the doctor names a rendezvous that does not answer, and its status says so
       name: 'hyperdht',
       ok: false,
       code: 'RENDEZVOUS_UNREACHABLE',
-      problem: expect.stringContaining(String(dead)),
+      message: expect.stringContaining(String(dead)),
     },
   ]);
 });

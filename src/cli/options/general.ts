@@ -159,12 +159,21 @@ export const GENERAL_OPTIONS = [
     help: 'UDP port of the DHT node',
   },
   {
+    name: 'public',
+    type: 'text',
+    group: 'command',
+    commands: ['dht-node', 'hub'],
+    placeholder: 'ADDRESS',
+    defaultText: 'that of --listen',
+    help: 'IPv4 address by which others reach this machine, where a provider maps it to a private one',
+  },
+  {
     name: 'metrics',
     type: 'local',
     group: 'command',
     commands: ['dht-node', 'hub'],
     placeholder: 'ADDRESS:PORT',
-    help: 'serve counters as Prometheus text at http://ADDRESS:PORT/metrics',
+    help: 'serve counters as Prometheus text at http://ADDRESS:PORT/metrics; 127.0.0.1 keeps them on this machine',
   },
   {
     name: 'alt-port',

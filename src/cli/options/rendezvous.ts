@@ -8,10 +8,10 @@ export const RENDEZVOUS_OPTIONS = [
     type: 'choice',
     group: 'rendezvous',
     commands: ['session', 'doctor'],
-    placeholder: 'NAME',
+    placeholder: 'NAME[,NAME]',
     choices: ['hyperdht', 'opendht', 'email', 'file'],
     repeatable: true,
-    separator: /,/,
+    separator: /[,;]/,
     defaultText: 'email if --email-smtps is given, else hyperdht',
     help: 'how the messages travel: hyperdht or opendht (no account, no server), email, or file (a shared folder)',
     details:
@@ -32,14 +32,15 @@ export const RENDEZVOUS_OPTIONS = [
     type: 'server',
     group: 'rendezvous',
     commands: ['session', 'doctor', 'dht-node', 'hub'],
-    placeholder: 'HOST[:PORT] ...',
+    placeholder: 'HOST[:PORT]',
     repeatable: true,
     separator: /[,;]/,
     defaultText: 'the public nodes',
     help: 'nodes to enter the DHT by, for a network of your own; awl hub runs one',
     details:
       'Without --rendezvous the port tells which DHT is meant: 4222 is OpenDHT, as in plexus, 49737 is HyperDHT; with ' +
-      'any other port or none both are used side by side. The public node of opendht is bootstrap.jami.net:4222.',
+      'any other port or none both are used side by side, and one that is silent is only warned of. The public node of ' +
+      'opendht is bootstrap.jami.net:4222.',
   },
   {
     name: 'dht-port',
@@ -50,7 +51,7 @@ export const RENDEZVOUS_OPTIONS = [
     placeholder: 'PORT',
     min: 0,
     max: 65_535,
-    default: '0',
+    defaultText: '0',
     help: 'local UDP port of the DHT node; 0 picks a free one',
     details:
       'plexus 3.1 takes 4222, so that only one can run on a machine; plexus 3.4 and awl take a free one.',

@@ -1,10 +1,19 @@
-import { afterEach, expect, test } from 'vitest';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
 import { runDoctor } from '../../../src/cli/doctor.js';
+import { checkText } from '../../../src/cli/rendezvous-check.js';
+import { configuredRendezvous } from '../../../src/cli/rendezvous-settings.js';
 import { runStunServer } from '../../../src/cli/stun-server.js';
+import { silentLogger } from '../../../src/log.js';
+import type { RendezvousSettings } from '../../../src/rendezvous/registry.js';
 import { StunServer } from '../../../src/stun/server.js';
 import { UdpSocket } from '../../../src/util/udp.js';
 import { encodeStun } from '../../../src/wire/stun.js';
+import { valuesOf } from '../../support/cli.js';
+import { FakeImap } from '../../support/fake-imap.js';
 import { FakeStunServer } from '../../support/stun-fake.js';
+import { Testnet } from '../../support/testnet.js';
+import { tempDir } from '../../support/tmp.js';
 
 const BIND = { address: '127.0.0.1', port: 0 };
 const NEVER = new AbortController().signal;
@@ -86,6 +95,75 @@ test('doctor tells a server of the other family apart from a dead one', async ()
   expect(await runDoctor({ servers, bind: BIND, json: false }, io, NEVER)).toBe(0);
   expect(out.stdout).toContain('[2001:db8::1]:3478 is an IPv6 address, the local bind is IPv4');
   expect(out.stdout).toMatch(/To change: replace \[2001:db8::1\]:3478/);
+});
+
+describe('each configured rendezvous', () => {
+  const SETTINGS = { bind: BIND, log: silentLogger };
+
+  test('is tried beside the NAT, and told in words', async () => {
+    const { out, io } = collector();
+    const net = await Testnet.start(1);
+    opened.push({ close: () => net.down() });
+    const folder = join(tempDir(), 'box');
+    const rendezvous: RendezvousSettings[] = [
+      { name: 'hyperdht', hyperdht: net.settings },
+      { name: 'file', folder },
+    ];
+    const settings = { ...SETTINGS, servers: [await server()], rendezvous, json: false };
+    expect(await runDoctor(settings, io, NEVER)).toBe(0);
+    expect(out.stdout).toMatch(
+      /^Public endpoint[\s\S]*\nRendezvous {7}hyperdht \(127\.0\.0\.1:\d+\): a node answers, after \d+ ms\n {17}file \(.*box\): the folder can be used, after \d+ ms\n$/,
+    );
+  });
+
+  test('a mail server that lets us in, and one that does not: the gravest failure is the exit status', async () => {
+    const { out, io } = collector();
+    const imap = await FakeImap.start();
+    const strict = await FakeImap.start({
+      hook: (command, _line, tag) =>
+        /LOGIN|AUTHENTICATE/.test(command) ? `${tag} NO [AUTHENTICATIONFAILED] wrong\r\n` : undefined,
+    });
+    opened.push(imap, strict);
+    const rendezvous = [imap, strict].map((fake) => ({ name: 'email' as const, email: fake.settings() }));
+    const settings = { ...SETTINGS, servers: [], rendezvous };
+    expect(await runDoctor({ ...settings, json: true }, io, NEVER)).toBe(69);
+    const { rendezvous: checks, ...rest } = JSON.parse(out.stdout);
+    expect(rest).toEqual({});
+    expect(checks).toMatchObject([
+      { name: 'email', where: `localhost:${imap.settings().imaps.port}`, ok: true, ms: expect.any(Number) },
+      { ok: false, code: 'RENDEZVOUS_REFUSED', message: expect.any(String), hint: expect.any(String) },
+    ]);
+    const both = { ...settings, servers: [await refusing()], json: false };
+    const words = collector();
+    expect(await runDoctor(both, words.io, NEVER)).toBe(74);
+    expect(words.out.stdout).toContain('logged in to read mail');
+    expect(words.out.stdout).toMatch(/RENDEZVOUS_REFUSED: .*\n {19}hint: /);
+  });
+
+  test('text of a server cannot begin a line of the report', () => {
+    const text = checkText([
+      {
+        name: 'email',
+        where: 'h',
+        ok: false,
+        ms: 1,
+        code: 'RENDEZVOUS_REFUSED',
+        message: 'a\nPublic endpoint  evil',
+      },
+    ]);
+    expect(text.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  test('nothing configured: nothing is tried, above all no public node', async () => {
+    const around = { env: { AWL_EMAIL_PASSWORD: 'p' }, config: 'app-id=a\nhost-info=a/b\ndht-port=5' };
+    const configured = (argv: string[]) =>
+      configuredRendezvous(valuesOf(['doctor', ...argv], around), around.env);
+    expect(await configured(['--stun-server=s'])).toEqual({ rendezvous: [], warnings: [] });
+    expect(await configured(['--rendezvous=hyperdht'])).toMatchObject({
+      rendezvous: [{ name: 'hyperdht', hyperdht: { port: 5 } }],
+    });
+    expect(await configured(['--dht-bootstrap=h:4222'])).toMatchObject({ rendezvous: [{ name: 'opendht' }] });
+  });
 });
 
 test('doctor without a server, on a taken port, or aborted throws what the command line prints', async () => {

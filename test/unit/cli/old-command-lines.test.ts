@@ -118,6 +118,40 @@ describe('plexus 3.4', () => {
     expect(settings.exec?.env).toEqual(['WORMHOLE_SECRET=%secret%']);
   });
 
+  const DHT = LINE.replace(/--email-.*/, '');
+
+  test('its DHT line: several hosts, its separators, any free local port', async () => {
+    const { settings, warnings } = await settingsOf(
+      words(`${DHT} --dht-bootstrap=bootstrap.jami.net:4222;own.example.org:4222,[2001:db8::1]:4222`),
+    );
+    const bootstrap = ['bootstrap.jami.net', 'own.example.org', '2001:db8::1'].map((host) => ({
+      host,
+      port: 4222,
+    }));
+    expect(settings.rendezvous).toMatchObject([
+      { name: 'opendht', opendht: { bootstrap, port: 0, network: 0 } },
+    ]);
+    expect(warnings).toEqual([]);
+  });
+
+  test('its host without a port is asked at the port of each DHT, and that is said', async () => {
+    const { settings, warnings } = await settingsOf(words(`${DHT} --dht-bootstrap=bootstrap.jami.net`));
+    expect(settings.rendezvous).toMatchObject([
+      { name: 'hyperdht', hyperdht: { bootstrap: [{ host: 'bootstrap.jami.net', port: 49737 }] } },
+      { name: 'opendht', opendht: { bootstrap: [{ host: 'bootstrap.jami.net', port: 4222 }] } },
+    ]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/--dht-bootstrap=bootstrap.jami.net may name .*--rendezvous=opendht/),
+    ]);
+  });
+
+  test('the tokens of plexus count over its DHT, too', async () => {
+    const { settings } = await settingsOf(words(`${DHT} --dht-bootstrap=h:4222`), {
+      env: { PLEXUS_INVITE_TOKEN: 'hello', PLEXUS_ACCEPT_TOKEN: 'yes' },
+    });
+    expect(settings.rendezvous).toMatchObject([{ opendht: { tokens: { invite: 'hello', accept: 'yes' } } }]);
+  });
+
   test('values that mean what awl does are taken', () => {
     expect(() => valuesOf(['--udp-route=direct', '--tcp-bind=0.0.0.0:0', '--nat-test=strict'])).not.toThrow();
   });

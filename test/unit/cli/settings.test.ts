@@ -184,7 +184,8 @@ describe('which rendezvous', () => {
     ],
     [['--rendezvous=hyperdht', '--email-smtps=s'], /--rendezvous=hyperdht and --email-smtps exclude/],
     [['--rendezvous=hyperdht', '--dht-network=1'], /--rendezvous=hyperdht and --dht-network exclude/],
-    [['--email-password=only'], /--rendezvous=hyperdht and --email-password exclude/],
+    [['--rendezvous=hyperdht', '--email-password=p'], /--rendezvous=hyperdht and --email-password exclude/],
+    [['--email-password=only'], /--email-password means nothing without --email-smtps/],
     [['--rendezvous=hyperdht,opendht', '--dht-port=9'], /--dht-port cannot serve two DHTs/],
     [['--rendezvous=carrier-pigeon'], /--rendezvous/],
     [['--rendezvous=file'], /--rendezvous=file needs --file-dir/],
@@ -196,8 +197,16 @@ describe('which rendezvous', () => {
     const without = BASE.filter((word) => !word.startsWith('--host-info'));
     await expect(settingsOf([...without, '--accept'])).rejects.toMatchObject({
       code: 'USAGE_MISSING',
-      message: '--host-info needs owner and pin with hyperdht',
+      message: '--host-info needs owner and pin with hyperdht, but is "/"',
     });
+    await expect(
+      settingsOf(
+        [...without, '--accept', '--host-info=me/', '--rendezvous=email,opendht', ...MAIL.slice(5)],
+        {
+          env: { AWL_EMAIL_PASSWORD: 'password' },
+        },
+      ),
+    ).rejects.toThrow('--host-info needs owner and pin with opendht, but is "me/"');
   });
 });
 
