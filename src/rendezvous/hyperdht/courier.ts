@@ -5,6 +5,7 @@ import type { DhtAddress, DhtKeyPair, DhtLibrary, DhtNode, DhtPeer } from './lib
 import {
   DHT_FRAGMENTS_ABREAST,
   DHT_HEDGE_MS,
+  DHT_HEDGES,
   DHT_KNOCK_MS,
   DHT_POLL_GAPS_MS,
   DHT_QUERY_RETRIES,
@@ -149,27 +150,30 @@ class Courier {
   /** One knock over the relays in turn, each fragment beginning with another. */
   async #knock(knock: Knock, turn: number): Promise<KnockReply> {
     const payload = encodeKnock(knock);
-    for (let attempt = 0; ; attempt++) {
-      const first = (turn + attempt) % this.#relays.length;
-      const relays = [...this.#relays.slice(first), ...this.#relays.slice(0, first)];
+    for (let attempt = 1; ; attempt++) {
       const limit = deadline(DHT_KNOCK_MS, () => new Error('the acceptor is silent'), this.#signal);
       try {
-        const reply = await staggered(
-          relays,
-          DHT_HEDGE_MS,
-          (relay, end) => this.#ask(payload, relay, end),
-          limit.signal,
-        );
+        const ways = this.#ways(turn + attempt);
+        const ask = (relay: DhtAddress, end: AbortSignal) => this.#ask(payload, relay, end);
+        const reply = await staggered(ways, DHT_HEDGE_MS, ask, limit.signal);
         this.#note(reply);
         return reply;
       } catch (error) {
         this.#signal.throwIfAborted();
-        if (attempt + 1 >= TRIES) throw error;
+        if (attempt >= TRIES) throw error;
         // All relays may have refused at once: one that restarts needs a moment.
         await sleep(DHT_HEDGE_MS, this.#signal);
       } finally {
         limit.dispose();
       }
+    }
+  }
+
+  /** Relays in turn, also those that are found meanwhile; over again, for a datagram may just have been lost. */
+  *#ways(first: number): Generator<DhtAddress> {
+    for (let i = 0; i < DHT_HEDGES; i++) {
+      const relay = this.#relays[(first + i) % this.#relays.length];
+      if (relay) yield relay;
     }
   }
 

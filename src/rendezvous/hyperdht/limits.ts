@@ -21,9 +21,10 @@ export const DHT_FRAGMENTS_ABREAST = 8;
 /** How long an acceptor keeps a knock open for the answer; the library repeats a request after 1 s of silence. */
 export const DHT_HOLD_MS = 700;
 export const DHT_HELD_MAX = 1_024;
-/** One knock, over whichever relays; and when the next relay is tried beside a silent one. */
+/** One knock, over whichever relays; when the next is tried beside a silent one, and how many. */
 export const DHT_KNOCK_MS = 3_000;
 export const DHT_HEDGE_MS = 400;
+export const DHT_HEDGES = 6;
 /** Pauses between an inviter's questions whether the answer is there, once quick ones brought nothing. */
 export const DHT_POLL_GAPS_MS: readonly number[] = [0, 0, 0, 200, 500, 1_000, 2_000];
 /** An inviter looks for acceptors again and again: quickly at first, as an acceptor may just be announcing itself. */

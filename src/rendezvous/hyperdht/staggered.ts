@@ -2,11 +2,11 @@ import { sleep } from '../../util/sleep.js';
 
 /**
  * Tries one way after the other, the next when the last failed or was silent for `gapMs`, all that run side by side;
- * yields the first success and aborts the rest (RFC 8305's manner).
+ * yields the first success and aborts the rest (RFC 8305's manner). Each way is asked for when it is its turn.
  * @throws the last failure when every way failed, or the signal's reason
  */
 export async function staggered<T, W>(
-  ways: readonly W[],
+  ways: Iterable<W>,
   gapMs: number,
   attempt: (way: W, signal: AbortSignal) => Promise<T>,
   signal: AbortSignal,

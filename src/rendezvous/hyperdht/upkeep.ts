@@ -81,12 +81,13 @@ export class Upkeep {
     let healthy = true;
     try {
       for (let turn = 0; !signal.aborted; turn++) {
+        await this.#announce(false, signal);
         const found = await this.#check(turn, signal);
         if (signal.aborted) return;
         if (found) {
           good = performance.now();
           // A relay that forgot us was restarted; so may have been nodes that held our announcements.
-          await this.#announce(!healthy, signal);
+          if (!healthy) await this.#announce(true, signal);
         } else {
           server.refresh();
           if (healthy)
@@ -160,6 +161,7 @@ export class Upkeep {
   async #announce(all: boolean, signal: AbortSignal): Promise<void> {
     const { node, keyPair, carrier, log } = this.#options;
     const addresses = this.#options.server.relayAddresses;
+    if (addresses.length === 0) return;
     const relays = addresses.map(({ host, port }) => `${host}:${port}`).join();
     const now = performance.now();
     const due = [...this.#places].filter(
