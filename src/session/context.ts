@@ -4,10 +4,11 @@ import { AwlError } from '../errors.js';
 import { formatName, type IdentityName, isComplete, type PartialName } from '../identity/names.js';
 import { AppRepository } from '../identity/repository.js';
 import { type Logger, silentLogger } from '../log.js';
-import { openRendezvous } from '../rendezvous/registry.js';
+import { openRendezvous, type RendezvousSettings } from '../rendezvous/registry.js';
 import { ReplayGuard } from '../rendezvous/replay-guard.js';
 import type { Rendezvous } from '../rendezvous/types.js';
 import type { EventSink } from './events.js';
+import { Attempts } from './links.js';
 import type { SessionSettings } from './settings.js';
 import { ensureStateDirectory, stateDirectory } from './state-dir.js';
 
@@ -34,7 +35,7 @@ export async function openContext(settings: SessionSettings): Promise<SessionCon
   try {
     if (seen.problem) log.warning(`${seen.problem}; replays are only noticed while this process runs`);
     const chosen = [settings.rendezvous].flat();
-    const links = await Promise.all(chosen.map((one) => openRendezvous(one, { log, now })));
+    const links = await openAll(chosen, log, now);
     return {
       settings,
       log,
@@ -53,6 +54,21 @@ export async function openContext(settings: SessionSettings): Promise<SessionCon
     await seen.close();
     throw error;
   }
+}
+
+/** One that cannot even be opened (its library does not run here, say) does not keep the others from working. */
+async function openAll(
+  chosen: readonly RendezvousSettings[],
+  log: Logger,
+  now: () => Date,
+): Promise<Rendezvous[]> {
+  const attempts = new Attempts(chosen.length, log);
+  const results = await Promise.allSettled(chosen.map((one) => openRendezvous(one, { log, now })));
+  return results.flatMap((result, index) => {
+    if (result.status === 'fulfilled') return [result.value];
+    attempts.failed(chosen[index]?.name ?? '', result.reason);
+    return [];
+  });
 }
 
 /** A complete name, or an error that says which flag lacks what. */
