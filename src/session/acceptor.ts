@@ -123,7 +123,11 @@ async function serve(
 }
 
 /** Tries until the link is there; false if the signal aborts before. */
-async function connect({ log }: SessionContext, link: Rendezvous, signal: AbortSignal): Promise<boolean> {
+async function connect(
+  { links, log }: SessionContext,
+  link: Rendezvous,
+  signal: AbortSignal,
+): Promise<boolean> {
   for (let attempt = 0; !signal.aborted; attempt++) {
     try {
       await link.prepare(signal);
@@ -132,7 +136,10 @@ async function connect({ log }: SessionContext, link: Rendezvous, signal: AbortS
       if (signal.aborted) return false;
       if (!isAwlError(error, 'RENDEZVOUS_UNREACHABLE')) throw error;
       const wait = backoffMs(attempt);
-      log.warning(`${error.message}; next try in ${Math.ceil(wait / 1000)} s`);
+      const line = `${error.message}; next try in ${Math.ceil(wait / 1000)} s`;
+      // Beside another one that works, a rendezvous may stay away for good.
+      if (attempt === 0 || links.length === 1) log.warning(line);
+      else log.debug(line);
       await sleep(wait, signal).catch(() => {});
     }
   }
