@@ -8,9 +8,7 @@
 export const STUN_PORT = 3478;
 /** RFC 8489 section 5. */
 export const STUN_MAGIC_COOKIE = 0x2112a442;
-/** RFC 8489 section 6.2.1 asks for 500 ms; RFC 5389 allows lower where RTTs are known; plexus uses 200. */
-export const STUN_RTO_MS = 200;
-/** plexus' schedule, spec e.1: 200, 400, 800, 1600, 1600 ms. */
+/** plexus' schedule, spec e.1; RFC 8489 section 6.2.1 begins at 500 ms, and allows less where RTTs are known. */
 export const STUN_RETRANSMITS_MS: readonly number[] = [200, 400, 800, 1600, 1600];
 /** Behaviour tests whose "no" is silence; they run in parallel and must be over within PROBE_EXTRA_MS. */
 export const STUN_SILENCE_RETRANSMITS_MS: readonly number[] = [150, 250, 500];

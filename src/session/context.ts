@@ -21,7 +21,6 @@ export interface SessionContext {
   /** One or more, side by side. */
   readonly links: readonly Rendezvous[];
   readonly seen: ReplayGuard;
-  readonly stateDir: string;
   readonly now: () => Date;
   close(): Promise<void>;
 }
@@ -43,7 +42,6 @@ export async function openContext(settings: SessionSettings): Promise<SessionCon
       repository: new AppRepository(settings.repo),
       links,
       seen,
-      stateDir,
       now,
       async close() {
         await Promise.all(links.map((link) => link.close()));
