@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 const common = { include: [] as string[], testTimeout: 20_000, hookTimeout: 60_000 };
 
 /**
- * Two groups: `fast` runs in parallel workers and needs nothing but Node;
- * `real` starts daemons and namespaces, so its files run one after another.
+ * Two groups: `fast` needs nothing but Node; `real` starts daemons and namespaces of its own, a process each.
+ * Most tests wait (for timers, daemons, packets) much longer than they compute, so there are more workers than cores.
  */
 export default defineConfig({
   test: {
@@ -14,7 +14,8 @@ export default defineConfig({
           ...common,
           name: 'fast',
           include: ['test/{unit,hazard,natsim,fuzz}/**/*.test.ts'],
-          maxWorkers: 2,
+          maxWorkers: 4,
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -23,8 +24,8 @@ export default defineConfig({
           name: 'real',
           include: ['test/{netns,interop}/**/*.test.ts'],
           testTimeout: 90_000,
-          fileParallelism: false,
-          maxWorkers: 1,
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
