@@ -17,6 +17,7 @@ _awl() {
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
+    --candidates) words='host srflx mapped none' ;;
     --rendezvous) words='hyperdht opendht email file' ;;
     --cipher) words='aes256 des3' ;;
     --log-level) words='fatal error warning info debug trace' ;;
@@ -38,7 +39,7 @@ _awl() {
     service) words='print install systemd cron --log-level= --log-file= --config= --help --version --replace --name= --user=' ;;
     completion) words='bash zsh fish --log-level= --log-file= --config= --help --version' ;;
     *)
-      words='--accept --app-id= --app-repo= --host-info= --peer-info= --stun-server= --stun-client= --punch-hops= --response-timeout= --handshake-timeout= --once --accept-timeout= --rendezvous= --file-dir= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --exec-command= --exec-args= --exec-env= --exec-pwd= --exec-log= --exec-detach --allow-plaintext --allow-private --allow-loopback --cipher= --state-dir= --export= --import= --stdio= --json --log-level= --log-file= --config= --help --version'
+      words='--accept --app-id= --app-repo= --host-info= --peer-info= --stun-server= --stun-client= --punch-hops= --candidates= --response-timeout= --handshake-timeout= --once --accept-timeout= --rendezvous= --file-dir= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --exec-command= --exec-args= --exec-env= --exec-pwd= --exec-log= --exec-detach --allow-plaintext --allow-private --allow-loopback --cipher= --state-dir= --export= --import= --stdio= --json --log-level= --log-file= --config= --help --version'
       (( COMP_CWORD == 1 )) && words="id doctor stun-server dht-node hub wormhole service completion help $words" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

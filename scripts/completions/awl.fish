@@ -19,6 +19,7 @@ complete -c awl -n 'not __fish_seen_subcommand_from id doctor stun-server dht-no
 complete -c awl -n 'not __fish_seen_subcommand_from id doctor stun-server dht-node hub wormhole service completion help' -l stun-server -x -d 'STUN server; several give a better NAT report (required)'
 complete -c awl -n 'not __fish_seen_subcommand_from id doctor stun-server dht-node hub wormhole service completion help' -l stun-client -x -d 'local UDP address for STUN, punching and the application; port 0 picks a free one'
 complete -c awl -n 'not __fish_seen_subcommand_from id doctor stun-server dht-node hub wormhole service completion help' -l punch-hops -x -d 'IP time-to-live of the first datagram: past the own NAT, short of the other one'
+complete -c awl -n 'not __fish_seen_subcommand_from id doctor stun-server dht-node hub wormhole service completion help' -l candidates -x -a 'host srflx mapped none' -d 'own addresses that the peer is told besides the public endpoint; none for that alone'
 complete -c awl -n 'not __fish_seen_subcommand_from id doctor stun-server dht-node hub wormhole service completion help' -l response-timeout -x -d 'how long the inviter waits for the answer'
 complete -c awl -n 'not __fish_seen_subcommand_from id doctor stun-server dht-node hub wormhole service completion help' -l handshake-timeout -x -d 'how long both sides try to punch'
 complete -c awl -n 'not __fish_seen_subcommand_from id doctor stun-server dht-node hub wormhole service completion help' -l once -d 'end after the first passage and its payload; for cron'

@@ -3,6 +3,7 @@ import { formatName, isComplete, type PartialName } from '../identity/names.js';
 import type { ExecSpec } from '../launch/spec.js';
 import { tokenize } from '../launch/tokenize.js';
 import type { RendezvousSettings } from '../rendezvous/registry.js';
+import { CANDIDATE_KINDS, type CandidateKind } from '../session/candidate-list.js';
 import type { AcceptorSettings } from '../session/settings.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
@@ -57,6 +58,7 @@ export async function sessionSettings(
   };
   const acceptTimeoutMs = seconds('accept-timeout');
   const stateDir = path(values, 'state-dir');
+  const candidates = candidateKinds(values);
   const settings: AcceptorSettings = {
     app: app ?? '',
     repo: path(values, 'app-repo') ?? '.',
@@ -69,6 +71,7 @@ export async function sessionSettings(
     responseTimeoutMs: seconds('response-timeout') ?? 60_000,
     handshakeTimeoutMs: seconds('handshake-timeout') ?? 60_000,
     cipher: values.choice('cipher') === 'des3' ? 'des3' : 'aes256',
+    ...(candidates && { candidates }),
     ...(command !== undefined && { exec: execSpec(values, command) }),
     ...(builtIn && { tunnel: builtIn.tunnel }),
     ...(values.flag('allow-plaintext') && { allowPlaintext: true }),
@@ -106,6 +109,17 @@ function checkApp(app: string, values: OptionValues): void {
   if (APP.test(app)) return;
   const source = values.written('app-id').at(-1)?.source ?? { kind: 'argv', as: 'app-id' };
   throw badValue(source, 'cannot stand in a mail subject', 'use 1 to 128 printable ASCII characters');
+}
+
+/** Undefined where nothing is said: all kinds then. */
+function candidateKinds(values: OptionValues): readonly CandidateKind[] | undefined {
+  const typed = values.choices('candidates');
+  if (typed.length === 0) return undefined;
+  if (typed.includes('none') && typed.length > 1) {
+    const source = values.written('candidates').at(-1)?.source ?? { kind: 'argv', as: 'candidates' };
+    throw badValue(source, 'says none and others', 'write none alone, or leave it out');
+  }
+  return CANDIDATE_KINDS.filter((kind) => typed.includes(kind));
 }
 
 /** A path option with `~/` expanded. */

@@ -1,11 +1,13 @@
-import { RESPONSE_TIMEOUT_MS } from '../constants.js';
+import { PROBE_GRACE_MS, RESPONSE_TIMEOUT_MS } from '../constants.js';
 import { AwlError, errorText, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
 import type { Opened } from '../rendezvous/sealing.js';
-import { formatEndpoint } from '../util/endpoint.js';
-import { deadline } from '../util/sleep.js';
-import { UdpSocket } from '../util/udp.js';
+import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
+import { deadline, sleep } from '../util/sleep.js';
+import type { Candidate } from '../wire/extension.js';
 import { type NatReport, UNMEASURED } from '../wire/nat-report.js';
+import { publicOnly } from './candidate-list.js';
+import { Gathering } from './candidates.js';
 import { newSessionId, type SessionContext } from './context.js';
 import { newContribution, sealLetter, sealOptions, shareKeys } from './exchange.js';
 import type { Delivery } from './links.js';
@@ -13,6 +15,8 @@ import type { HostParty, PeerParty } from './parties.js';
 import type { Passage } from './passage.js';
 import { openPassage } from './punching.js';
 import { findReflexive } from './reflexive.js';
+import type { SessionSettings } from './settings.js';
+import { bindSockets, closeSockets, type SessionSockets } from './sockets.js';
 
 export interface AnsweringParts {
   readonly context: SessionContext;
@@ -35,13 +39,15 @@ export async function answerInvitation(parts: AnsweringParts): Promise<Passage |
   const session = newSessionId();
   const log = context.log.child(session);
   const name = formatName(peer.name);
-  let socket: UdpSocket | undefined;
+  let sockets: SessionSockets | undefined;
   log.info(`invitation of ${name}, its endpoint ${formatEndpoint(parts.invitation.reference.endpoint)}`);
   try {
-    socket = await UdpSocket.bind(context.settings.bind);
-    return await answerOn(socket, session, parts, log);
+    sockets = await bindSockets(context.settings.bind, log);
+    const passage = await answerOn(sockets, session, parts, log);
+    await closeSockets(sockets, passage.socket);
+    return passage;
   } catch (error) {
-    await socket?.close();
+    await closeSockets(sockets);
     if (signal.aborted) return undefined;
     const known = isAwlError(error) ? error : new AwlError('INTERNAL', errorText(error), { cause: error });
     log.error(
@@ -59,8 +65,18 @@ export async function answerInvitation(parts: AnsweringParts): Promise<Passage |
   }
 }
 
+/** Addresses of the own network are for peers behind the same NAT, and where private addresses are allowed anyway. */
+function forPeer(
+  candidates: readonly Candidate[],
+  outer: Endpoint,
+  peer: Endpoint,
+  { allowPrivate }: SessionSettings,
+): readonly Candidate[] {
+  return allowPrivate || outer.address === peer.address ? candidates : publicOnly(candidates);
+}
+
 async function answerOn(
-  socket: UdpSocket,
+  sockets: SessionSockets,
   session: string,
   parts: AnsweringParts,
   log: SessionContext['log'],
@@ -72,7 +88,17 @@ async function answerOn(
   const failed = new AbortController();
   const signal = AbortSignal.any([parts.signal, failed.signal]);
 
-  const { outer } = await findReflexive(socket, settings.stun, signal);
+  const socket = sockets.main;
+  let reflexive: readonly Endpoint[] = [];
+  const gathering = new Gathering({
+    ...{ sockets, stun: settings.stun, log, signal },
+    ...(settings.candidates && { kinds: settings.candidates }),
+    reflexive: () => reflexive,
+  });
+  // Behind a NAT that gives each destination another endpoint, the others show which one comes next.
+  const graceMs = nat.mapping === 'endpoint-independent' ? 0 : PROBE_GRACE_MS;
+  const { outer, all } = await findReflexive(socket, settings.stun, { signal, graceMs });
+  reflexive = all;
   emit({
     event: 'stun',
     session,
@@ -80,6 +106,8 @@ async function answerOn(
     outer: formatEndpoint(outer),
     ms: Math.round(performance.now() - begun),
   });
+  await Promise.race([gathering.settled, sleep(PROBE_GRACE_MS, signal)]);
+  const candidates = forPeer(gathering.list(outer), outer, invitation.reference.endpoint, settings);
   const own = newContribution();
   const { letter, digest } = sealLetter({
     link,
@@ -88,6 +116,7 @@ async function answerOn(
     host,
     peer,
     outer,
+    candidates,
     own,
     nat,
     extended: invitation.extension !== undefined,
@@ -106,8 +135,9 @@ async function answerOn(
       role: 'accept',
       host,
       peer,
-      socket,
+      sockets,
       outer,
+      candidates: { own: candidates, peer: invitation.extension?.cand ?? [] },
       target: invitation.reference.endpoint,
       keys,
       reports: { own: nat, peer: invitation.extension?.nat ?? UNMEASURED },

@@ -7,6 +7,7 @@ import type { Opened } from '../rendezvous/sealing.js';
 import { retentionOf } from '../rendezvous/sealing-rules.js';
 import type { LetterFilter, Rendezvous } from '../rendezvous/types.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
+import type { Candidate } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
 import type { SessionContext } from './context.js';
 import { type Contribution, openLetter, type SealedLetter, sealLetter, sealOptions } from './exchange.js';
@@ -24,6 +25,7 @@ export interface AskOptions {
   readonly own: Contribution;
   /** What has been measured by now. */
   readonly nat: () => NatReport;
+  readonly candidates: () => readonly Candidate[];
   /** Every link on its way to being ready. */
   readonly preparing: ReadonlyMap<Rendezvous, Promise<void>>;
   readonly begun: number;
@@ -88,7 +90,8 @@ export async function askPeer(asking: AskOptions): Promise<Answer> {
   }
 }
 
-function sealOn(link: Rendezvous, { context, host, peer, outer, own, nat }: AskOptions): SealedLetter {
+function sealOn(link: Rendezvous, asking: AskOptions): SealedLetter {
+  const { context, host, peer, outer, own, nat } = asking;
   const { settings } = context;
   return sealLetter({
     link,
@@ -97,6 +100,7 @@ function sealOn(link: Rendezvous, { context, host, peer, outer, own, nat }: AskO
     host,
     peer,
     outer,
+    candidates: asking.candidates(),
     own,
     nat: nat(),
     extended: true,

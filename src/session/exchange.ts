@@ -13,7 +13,7 @@ import { sealingOf } from '../rendezvous/sealings.js';
 import type { Envelope, Letter, LetterKind, Rendezvous } from '../rendezvous/types.js';
 import type { Endpoint } from '../util/endpoint.js';
 import { deriveConfirmKey } from '../wire/confirm.js';
-import type { Extension } from '../wire/extension.js';
+import type { Candidate, Extension } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
 import type { HostParty, PeerParty } from './parties.js';
 import type { SessionSettings } from './settings.js';
@@ -44,6 +44,8 @@ export interface LetterParts {
   readonly host: HostParty;
   readonly peer: PeerParty;
   readonly outer: Endpoint;
+  /** Where we may be reached, `outer` among it. */
+  readonly candidates: readonly Candidate[];
   readonly own: Contribution;
   readonly nat: NatReport;
   /** Whether to add the extension: always in invitations, in answers only if the invitation had one. */
@@ -75,7 +77,7 @@ export function sealLetter(parts: LetterParts): SealedLetter {
   const extension: Partial<Extension> = {
     ...(parts.answers !== undefined && { re: parts.answers.digest }),
     dh: own.dh.publicKey,
-    cand: [{ type: 'srflx', endpoint: parts.outer }],
+    cand: parts.candidates,
     nat: parts.nat,
     caps: [CAP_CONFIRM],
   };

@@ -5,9 +5,9 @@ import { type Probe, probe } from '../stun/probe.js';
 import { resolveServers } from '../stun/resolve.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { sleep } from '../util/sleep.js';
-import { UdpSocket } from '../util/udp.js';
 import { UNMEASURED } from '../wire/nat-report.js';
 import { askPeer } from './asking.js';
+import { Gathering } from './candidates.js';
 import { newSessionId, openContext, requireName, type SessionContext } from './context.js';
 import { newContribution, shareKeys } from './exchange.js';
 import { oneReady } from './links.js';
@@ -15,6 +15,7 @@ import { type HostParty, loadHost, loadPeer, type PeerParty } from './parties.js
 import type { Passage } from './passage.js';
 import { openPassage } from './punching.js';
 import type { SessionSettings } from './settings.js';
+import { bindSockets, closeSockets, type SessionSockets } from './sockets.js';
 
 /**
  * Invites the peer and punches a passage to it: STUN and rendezvous side by side, invitation, answer, punch
@@ -27,7 +28,7 @@ export async function invite(settings: SessionSettings): Promise<Passage> {
   const hostName = requireName(settings.host, '--host-info');
   const peerName = requireName(settings.peer, '--peer-info');
   const context = await openContext(settings);
-  let socket: UdpSocket | undefined;
+  let sockets: SessionSockets | undefined;
   const background = new AbortController();
   const signal = settings.signal ? AbortSignal.any([settings.signal, background.signal]) : background.signal;
   try {
@@ -38,14 +39,15 @@ export async function invite(settings: SessionSettings): Promise<Passage> {
     };
     const host = await loadHost(context.repository, hostName, loading);
     const peer = await loadPeer(context.repository, peerName, loading);
-    socket = await UdpSocket.bind(settings.bind);
-    const passage = await exchangeAndPunch({ context, host, peer, socket, begun, signal });
+    sockets = await bindSockets(settings.bind, context.log);
+    const passage = await exchangeAndPunch({ context, host, peer, sockets, begun, signal });
+    await closeSockets(sockets, passage.socket);
     // The passage is ready now; taking leave of a mail server may last seconds.
     void context.close();
     return passage;
   } catch (error) {
     background.abort();
-    await socket?.close();
+    await closeSockets(sockets);
     await context.close();
     settings.signal?.throwIfAborted();
     throw error;
@@ -58,19 +60,25 @@ interface Parts {
   readonly context: SessionContext;
   readonly host: HostParty;
   readonly peer: PeerParty;
-  readonly socket: UdpSocket;
+  readonly sockets: SessionSockets;
   readonly begun: number;
   readonly signal: AbortSignal;
 }
 
 async function exchangeAndPunch(parts: Parts): Promise<Passage> {
-  const { context, host, peer, socket, begun, signal } = parts;
+  const { context, host, peer, sockets, begun, signal } = parts;
+  const socket = sockets.main;
   const { settings, emit } = context;
   const session = newSessionId();
   const log = context.log.child(session);
 
   const servers = await resolveServers(settings.stun, socket.local, signal);
   const measuring = probe(socket, servers, { signal, log });
+  const gathering = new Gathering({
+    ...{ sockets, stun: settings.stun, log, signal },
+    ...(settings.candidates && { kinds: settings.candidates }),
+    reflexive: () => measuring.mapped(),
+  });
   const located = measuring.endpoint.then(async (outer) => {
     emit({
       event: 'stun',
@@ -79,7 +87,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       outer: formatEndpoint(outer),
       ms: Math.round(performance.now() - begun),
     });
-    await Promise.race([measuring.report, sleep(PROBE_GRACE_MS)]);
+    await Promise.race([Promise.all([measuring.report, gathering.settled]), sleep(PROBE_GRACE_MS)]);
     return outer;
   });
   // Slow ones go on connecting while a quick one is used already.
@@ -94,6 +102,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
     const { opened: answer, invite } = await askPeer({
       ...{ context, session, host, peer, outer, own, preparing, begun, log, signal },
       nat: () => measuring.current(),
+      candidates: () => gathering.list(outer),
     });
     const keys = shareKeys(own, answer, { invite, accept: answer.digest });
     return await openPassage({
@@ -102,8 +111,9 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       role: 'invite',
       host,
       peer,
-      socket,
+      sockets,
       outer,
+      candidates: { own: gathering.list(outer), peer: answer.extension?.cand ?? [] },
       target: answer.reference.endpoint,
       keys,
       reports: { own: await settled(measuring), peer: answer.extension?.nat ?? UNMEASURED },
@@ -124,7 +134,7 @@ function settled(measuring: Probe) {
 /** Refreshes the mapping while mail is under way: NATs forget idle UDP after 30 s. */
 function keepOpen(parts: Parts, server: Endpoint, known: Endpoint, log: Logger) {
   const controller = new AbortController();
-  void keepMapping(parts.socket, server, {
+  void keepMapping(parts.sockets.main, server, {
     known,
     signal: AbortSignal.any([parts.signal, controller.signal]),
     log,

@@ -3,12 +3,13 @@ import { formatName } from '../identity/names.js';
 import type { Logger } from '../log.js';
 import { punch } from '../punch/puncher.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
-import type { UdpSocket } from '../util/udp.js';
+import type { Candidate } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
 import type { SessionContext } from './context.js';
 import type { SharedKeys } from './exchange.js';
 import type { HostParty, PeerParty } from './parties.js';
 import type { Passage, Role } from './passage.js';
+import type { SessionSockets } from './sockets.js';
 
 export interface PunchingParts {
   readonly context: SessionContext;
@@ -16,8 +17,10 @@ export interface PunchingParts {
   readonly role: Role;
   readonly host: HostParty;
   readonly peer: PeerParty;
-  readonly socket: UdpSocket;
+  readonly sockets: SessionSockets;
   readonly outer: Endpoint;
+  /** What each side's signed message named; the peer's is still to be judged by the address filter. */
+  readonly candidates: { readonly own: readonly Candidate[]; readonly peer: readonly Candidate[] };
   readonly target: Endpoint;
   readonly keys: SharedKeys;
   readonly reports?: { readonly own: NatReport; readonly peer: NatReport };
@@ -29,11 +32,12 @@ export interface PunchingParts {
 
 /**
  * Punches toward the peer's announced endpoint and wraps what was won.
- * The socket stays open and now belongs to the passage; on failure it is the caller's to close.
+ * The socket that won now belongs to the passage; the others, and all on failure, are the caller's to close.
  * @throws AwlError HANDSHAKE_TIMEOUT, NAT_IMPOSSIBLE, ADDRESS_REFUSED
  */
 export async function openPassage(parts: PunchingParts): Promise<Passage> {
-  const { context, session, role, host, peer, socket, outer, target, keys, log } = parts;
+  const { context, session, role, host, peer, sockets, outer, target, keys, log } = parts;
+  const socket = sockets.main;
   const { settings } = context;
   const result = await punch({
     socket,

@@ -3,12 +3,20 @@ import { bind } from '../stun/client.js';
 import { resolveServers } from '../stun/resolve.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
+import { sleep } from '../util/sleep.js';
 import type { UdpSocket } from '../util/udp.js';
 
-/** The STUN server that answered, and where it saw us. */
+/** The STUN server that answered first, where it saw us, and all that the servers said, in the order of asking. */
 export interface Reflexive {
   readonly server: Endpoint;
   readonly outer: Endpoint;
+  readonly all: readonly Endpoint[];
+}
+
+export interface ReflexiveOptions {
+  readonly signal?: AbortSignal;
+  /** How long the other servers may take after the first answer; 0: they are not waited for. */
+  readonly graceMs?: number;
 }
 
 /**
@@ -18,18 +26,21 @@ export interface Reflexive {
 export async function findReflexive(
   socket: UdpSocket,
   servers: readonly HostPort[],
-  signal?: AbortSignal,
+  { signal, graceMs = 0 }: ReflexiveOptions = {},
 ): Promise<Reflexive> {
   const endpoints = await resolveServers(servers, socket.local, signal);
   const controller = new AbortController();
   const joined = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal;
+  const seen: (Endpoint | undefined)[] = endpoints.map(() => undefined);
+  const asking = endpoints.map(async (server, index) => {
+    const { mapped } = await bind(socket, server, { signal: joined });
+    seen[index] = mapped;
+    return { server, outer: mapped };
+  });
   try {
-    return await Promise.any(
-      endpoints.map(async (server) => ({
-        server,
-        outer: (await bind(socket, server, { signal: joined })).mapped,
-      })),
-    );
+    const first = await Promise.any(asking);
+    if (graceMs > 0) await Promise.race([Promise.allSettled(asking), sleep(graceMs, signal)]);
+    return { ...first, all: seen.filter((one) => one !== undefined) };
   } catch (error) {
     signal?.throwIfAborted();
     const first = error instanceof AggregateError ? error.errors[0] : error;

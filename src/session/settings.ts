@@ -5,6 +5,7 @@ import type { Logger } from '../log.js';
 import type { RendezvousSettings } from '../rendezvous/registry.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
+import type { CandidateKind } from './candidate-list.js';
 import type { EventSink } from './events.js';
 import type { TunnelSettings } from './tunnel.js';
 
@@ -33,6 +34,8 @@ export interface SessionSettings {
   readonly allowPrivate?: boolean;
   /** Punch toward loopback too: demonstrations and tests on one machine. */
   readonly allowLoopback?: boolean;
+  /** Which own addresses the peer is told besides the public endpoint; default: all kinds. */
+  readonly candidates?: readonly CandidateKind[];
   /** Content cipher of sealed messages; plexus reads both. */
   readonly cipher?: 'aes256' | 'des3';
   /** Folder for the seen-set and locks; default: `$XDG_STATE_HOME/awl` or `~/.local/state/awl`. */

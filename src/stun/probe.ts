@@ -28,6 +28,8 @@ export interface Probe {
   readonly report: Promise<NatReport>;
   /** What is known by now. */
   current(): NatReport;
+  /** Where the servers saw the socket, in the order in which they were asked, each once. */
+  mapped(): readonly Endpoint[];
   /** What each server did so far; undefined: nothing yet. */
   servers(): readonly { readonly server: Endpoint; readonly outcome: Outcome | undefined }[];
 }
@@ -87,6 +89,11 @@ class Probing implements Probe {
       ...(this.#filtering && { filtering: this.#filtering }),
       ...(this.#hairpin && { hairpin: this.#hairpin }),
     });
+  }
+
+  mapped(): readonly Endpoint[] {
+    const found = this.#asked.flatMap(({ mapped }) => (mapped ? [mapped] : []));
+    return found.filter((one, i) => found.findIndex((other) => sameEndpoint(one, other)) === i);
   }
 
   servers(): readonly { readonly server: Endpoint; readonly outcome: Outcome | undefined }[] {

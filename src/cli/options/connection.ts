@@ -108,6 +108,23 @@ export const CONNECTION_OPTIONS = [
     help: 'IP time-to-live of the first datagram: past the own NAT, short of the other one',
   },
   {
+    name: 'candidates',
+    type: 'choice',
+    group: 'stun',
+    commands: ['session'],
+    placeholder: 'KIND[,KIND]',
+    choices: ['host', 'srflx', 'mapped', 'none'],
+    repeatable: true,
+    separator: /[,;]/,
+    defaultText: 'host,srflx,mapped',
+    help: 'own addresses that the peer is told besides the public endpoint; none for that alone',
+    details:
+      'host: addresses of this machine, also those of the own network, by which machines of one network reach each other ' +
+      'without going through its NAT, and IPv6; srflx: what other STUN servers see; mapped: a port that the router forwards. ' +
+      'They stand in the sealed letter, which only the peer can open. An acceptor tells addresses of the own network ' +
+      'only to peers behind the same public address, or with --allow-private.',
+  },
+  {
     name: 'response-timeout',
     type: 'seconds',
     group: 'stun',

@@ -1,0 +1,87 @@
+import { networkInterfaces } from 'node:os';
+import type { Logger } from '../log.js';
+import { bind } from '../stun/client.js';
+import { hostAddresses, type Interfaces, type Outbound } from '../stun/host-addresses.js';
+import { outboundAddresses } from '../stun/own-address.js';
+import { resolveServers } from '../stun/resolve.js';
+import { classOf } from '../stun/sanity.js';
+import { type Endpoint, familyOf } from '../util/endpoint.js';
+import type { HostPort } from '../util/host-port.js';
+import type { UdpSocket } from '../util/udp.js';
+import type { Candidate } from '../wire/extension.js';
+import { type CandidateKind, candidateList } from './candidate-list.js';
+import type { SessionSockets } from './sockets.js';
+
+/** Where a peer of the same networks finds our sockets. */
+export function hostEndpoints(
+  sockets: SessionSockets,
+  interfaces: Interfaces,
+  outbound: Outbound,
+): Endpoint[] {
+  return [sockets.main, sockets.beside].flatMap((socket) => {
+    if (!socket) return [];
+    const { address, port } = socket.local;
+    const family = familyOf(socket.local);
+    const everywhere = address === '0.0.0.0' || address === '::';
+    const addresses = everywhere ? hostAddresses(interfaces, outbound, family) : [address];
+    const usable = addresses.filter((one) => classOf(one) !== 'link-local' && classOf(one) !== 'unusable');
+    return usable.map((one) => ({ address: one, port }));
+  });
+}
+
+export interface GatheringParts {
+  readonly sockets: SessionSockets;
+  readonly stun: readonly HostPort[];
+  readonly kinds?: readonly CandidateKind[];
+  /** Public endpoints of the main socket that are known by now, in the order in which they were made. */
+  readonly reflexive: () => readonly Endpoint[];
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Own candidates of one session while they come in; asking for them never waits. */
+export class Gathering {
+  /** When nothing more will come of it. Never rejects; how long it is waited for is the caller's business. */
+  readonly settled: Promise<void>;
+  readonly #parts: GatheringParts;
+  #host: readonly Endpoint[] = [];
+  #beside: readonly Endpoint[] = [];
+
+  constructor(parts: GatheringParts) {
+    this.#parts = parts;
+    const work = [this.#findHost(), this.#findBeside()];
+    this.settled = Promise.allSettled(work).then(() => {});
+  }
+
+  /** What is known by now. */
+  list(outer: Endpoint): Candidate[] {
+    const srflx = [...this.#beside, ...this.#parts.reflexive()];
+    return candidateList(outer, { host: this.#host, srflx, mapped: [] }, this.#parts.kinds);
+  }
+
+  async #findHost(): Promise<void> {
+    this.#host = hostEndpoints(this.#parts.sockets, networkInterfaces(), await outboundAddresses());
+  }
+
+  /** The IPv6 endpoint as a STUN server sees it, where one of the servers has an IPv6 address. */
+  async #findBeside(): Promise<void> {
+    const { sockets, stun, log, signal } = this.#parts;
+    if (!sockets.beside) return;
+    try {
+      this.#beside = [await firstAnswer(sockets.beside, stun, signal)];
+    } catch (error) {
+      if (!signal.aborted)
+        log.debug(`no public IPv6 endpoint: ${error instanceof Error ? error.message : ''}`);
+    }
+  }
+}
+
+async function firstAnswer(
+  socket: UdpSocket,
+  stun: readonly HostPort[],
+  signal: AbortSignal,
+): Promise<Endpoint> {
+  const servers = await resolveServers(stun, socket.local, signal);
+  const answers = await Promise.any(servers.map((server) => bind(socket, server, { signal })));
+  return answers.mapped;
+}

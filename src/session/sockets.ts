@@ -1,0 +1,45 @@
+import type { Logger } from '../log.js';
+import { outboundAddress } from '../stun/own-address.js';
+import { classOf } from '../stun/sanity.js';
+import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
+import { UdpSocket } from '../util/udp.js';
+
+/**
+ * The sockets of one session. One socket for both families would do without the low TTL: the kernel keeps those of IPv4 and
+ * IPv6 apart, and Node sets only one of them. So IPv6 has a socket of its own, of the same port if it can be had.
+ */
+export interface SessionSockets {
+  /** STUN, the reference and plexus' whole protocol are of this one. */
+  readonly main: UdpSocket;
+  /** IPv6 beside an IPv4 main socket that is bound to no address in particular. */
+  readonly beside?: UdpSocket;
+}
+
+const ANY_IPV4 = '0.0.0.0';
+const ANY_IPV6 = '::';
+
+/**
+ * Binds the sockets of a session. That of IPv6 is there only where the machine has a global IPv6 address; that it cannot
+ * be had is a line in the debug log.
+ * @throws AwlError UDP_BIND
+ */
+export async function bindSockets(bind: Endpoint, log: Logger): Promise<SessionSockets> {
+  const main = await UdpSocket.bind(bind);
+  if (bind.address !== ANY_IPV4) return { main };
+  const outbound = await outboundAddress(6);
+  if (classOf(outbound) !== 'public') return { main };
+  for (const port of new Set([main.local.port, bind.port])) {
+    try {
+      return { main, beside: await UdpSocket.bind({ address: ANY_IPV6, port }, { ipv6Only: true }) };
+    } catch (error) {
+      log.debug(`no IPv6 socket at ${formatEndpoint({ address: ANY_IPV6, port })}: ${String(error)}`);
+    }
+  }
+  return { main };
+}
+
+/** Closes all but `kept`, or all. */
+export async function closeSockets(sockets: SessionSockets | undefined, kept?: UdpSocket): Promise<void> {
+  const open = sockets ? [sockets.main, sockets.beside] : [];
+  await Promise.all(open.map((socket) => (socket === kept ? undefined : socket?.close())));
+}
