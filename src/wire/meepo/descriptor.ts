@@ -1,0 +1,133 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { encodeMsgpack, type Msgpack, Packed } from '../msgpack.js';
+import { malformedMeepo, readBase64, readCount, readMap, readText, sortedMap } from './fields.js';
+import { isMeepoId, parseMeepoId } from './id.js';
+import { type MeepoKeys, meepoKeys, meepoShared, meepoSign, meepoVerify } from './keys.js';
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+/** Session descriptions have about 600 bytes; sixteen interfaces with IPv6 still fit. */
+export const SDP_MAX_CHARS = 64 * 1024;
+const USER_DATA_MAX = 8;
+
+/** What a node sends to open a transport, and what comes back: all values of `UserData` are base64 text. */
+export interface Descriptor {
+  readonly ID: string;
+  readonly UserData: Readonly<Record<string, string>>;
+}
+
+/** WebRTC's numbers: 1 offer, 3 answer. */
+export type SdpType = 1 | 3;
+
+/** Key and nonce of one offer; Meepo seals the answer with the very same ones. */
+export interface OfferSecret {
+  readonly key: Buffer;
+  readonly nonce: Buffer;
+}
+
+/** What the signature covers: the descriptor without `sig`. */
+function signedBytes({ ID, UserData }: Descriptor): Buffer {
+  const rest: Record<string, Msgpack> = { ...UserData };
+  delete rest['sig'];
+  return encodeMsgpack({ ID, UserData: new Packed(sortedMap(rest)) });
+}
+
+function signed(keys: MeepoKeys, data: Readonly<Record<string, Buffer>>): Descriptor {
+  const texts = Object.entries(data).map(([name, bytes]) => [name, bytes.toString('base64')] as const);
+  const bare: Descriptor = { ID: keys.id, UserData: Object.fromEntries(texts) };
+  const sig = meepoSign(keys.seed, signedBytes(bare)).toString('base64');
+  return { ...bare, UserData: { ...bare.UserData, sig } };
+}
+
+function seal({ key, nonce }: OfferSecret, type: SdpType, sdp: string): Buffer {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  const text = encodeMsgpack({ Type: type, SDP: sdp });
+  return Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()]);
+}
+
+function open({ key, nonce }: OfferSecret, sealed: Buffer, type: SdpType): string {
+  if (sealed.length < TAG_BYTES || nonce.length !== NONCE_BYTES)
+    throw malformedMeepo('too short to be sealed');
+  let plain: Buffer;
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', key, nonce);
+    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+    plain = Buffer.concat([decipher.update(sealed.subarray(0, -TAG_BYTES)), decipher.final()]);
+  } catch {
+    throw malformedMeepo('it cannot be decrypted');
+  }
+  const map = readMap(plain, 'a session description');
+  if (readCount(map.get('Type'), 'the type') !== type) throw malformedMeepo('offer and answer are mixed up');
+  return readText(map.get('SDP'), 'the session description', SDP_MAX_CHARS);
+}
+
+/** Seals an offer to `peer` with a key of its own and signs it. The secret opens the answer. */
+export function sealOffer(
+  keys: MeepoKeys,
+  peer: string,
+  sdp: string,
+): { readonly descriptor: Descriptor; readonly secret: OfferSecret } {
+  const once = meepoKeys();
+  const secret = { key: meepoShared(parseMeepoId(peer), once.seed), nonce: randomBytes(NONCE_BYTES) };
+  const ct = seal(secret, 1, sdp);
+  return { descriptor: signed(keys, { ct, nonce: secret.nonce, randPubk: once.publicKey }), secret };
+}
+
+/**
+ * Verifies and opens an offer that was sealed to us.
+ * @throws AwlError MESSAGE_MALFORMED, MESSAGE_NOT_PINNED
+ */
+export function openOffer(
+  keys: MeepoKeys,
+  descriptor: Descriptor,
+): { readonly sdp: string; readonly secret: OfferSecret } {
+  verifyDescriptor(descriptor);
+  const data = descriptor.UserData;
+  const once = readBase64(data['randPubk'], 'randPubk');
+  if (once.length !== 32) throw malformedMeepo('randPubk is no key');
+  let key: Buffer;
+  try {
+    key = meepoShared(once, keys.seed);
+  } catch {
+    throw malformedMeepo('randPubk is no key');
+  }
+  const secret = { key, nonce: readBase64(data['nonce'], 'nonce') };
+  return { sdp: open(secret, readBase64(data['ct'], 'ct'), 1), secret };
+}
+
+/** Seals the answer to an offer, as the real one does: with the offer's key and nonce. */
+export function sealAnswer(keys: MeepoKeys, secret: OfferSecret, sdp: string): Descriptor {
+  return signed(keys, { ct: seal(secret, 3, sdp) });
+}
+
+/**
+ * Verifies that `peer` made the answer and opens it.
+ * @throws AwlError MESSAGE_MALFORMED, MESSAGE_NOT_PINNED
+ */
+export function openAnswer(peer: string, secret: OfferSecret, descriptor: Descriptor): string {
+  if (descriptor.ID !== peer) throw malformedMeepo('somebody else answers');
+  verifyDescriptor(descriptor);
+  return open(secret, readBase64(descriptor.UserData['ct'], 'ct'), 3);
+}
+
+/** @throws AwlError MESSAGE_MALFORMED unless the named key signed it */
+export function verifyDescriptor(descriptor: Descriptor): void {
+  const signature = readBase64(descriptor.UserData['sig'], 'sig');
+  if (!meepoVerify(parseMeepoId(descriptor.ID), signedBytes(descriptor), signature)) {
+    throw malformedMeepo('incorrect signature');
+  }
+}
+
+/** Reads the shape of a descriptor from decoded JSON or msgpack. @throws AwlError MESSAGE_MALFORMED */
+export function readDescriptor(value: unknown): Descriptor {
+  const fields = value instanceof Map ? Object.fromEntries(value) : value;
+  if (typeof fields !== 'object' || fields === null) throw malformedMeepo('the descriptor is no map');
+  const { ID, UserData } = fields as Readonly<Record<string, unknown>>;
+  if (typeof ID !== 'string' || !isMeepoId(ID)) throw malformedMeepo('the descriptor names nobody');
+  const data: unknown = UserData instanceof Map ? Object.fromEntries(UserData) : UserData;
+  if (typeof data !== 'object' || data === null) throw malformedMeepo('UserData is no map');
+  const entries = Object.entries(data);
+  if (entries.length > USER_DATA_MAX) throw malformedMeepo('UserData has too many members');
+  const texts = entries.map(([name, text]) => [name, readText(text, 'UserData', 2 * SDP_MAX_CHARS)] as const);
+  return { ID, UserData: Object.fromEntries(texts) };
+}
