@@ -2,10 +2,13 @@ import { AwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
 import { silentLogger } from '../log.js';
 import { serveExports } from '../tunnel/exporter.js';
+import { greet } from '../tunnel/greeting.js';
 import { listenForImports } from '../tunnel/importer.js';
 import type { Listener } from '../tunnel/listener.js';
 import { joinStdio, type StdioStreams } from '../tunnel/stdio.js';
-import { openTunnel, type Tunnel } from '../tunnel/tunnel.js';
+import { Tunnel } from '../tunnel/tunnel.js';
+import { openUdx } from '../tunnel/udx.js';
+import { deriveTunnelKeys } from '../wire/tunnel-keys.js';
 import { type ExportSpec, formatExport, type ImportSpec, type TunnelTarget } from '../wire/tunnel-target.js';
 import type { Passage } from './passage.js';
 import type { SessionSettings } from './settings.js';
@@ -40,21 +43,22 @@ export async function runTunnel(
       hint: 'the built-in tunnel needs awl and sealed messages on both sides; with plexus use --exec-command',
     });
   }
-  const tunnel = await openTunnel({
-    role: passage.role,
-    sessionKey,
+  const signal = settings.signal && { signal: settings.signal };
+  const carrier = await openUdx({
     local: passage.inner,
     peer: passage.alien,
+    keys: deriveTunnelKeys(sessionKey, passage.role),
     release: () => passage.close(),
-    hello: { exports: wanted.exports.map(formatExport) },
-    onOpen: serveExports(wanted.exports, log),
-    log,
-    ...(settings.signal && { signal: settings.signal }),
   });
+  const greeted = await greet({ carrier, hello: { exports: wanted.exports.map(formatExport) }, ...signal });
+  const tunnel = new Tunnel(
+    { role: passage.role, onOpen: serveExports(wanted.exports, log), log, ...signal },
+    greeted,
+  );
   let listeners: Listener[] = [];
   try {
     listeners = await listenForImports(tunnel, wanted.imports, log);
-    const offered = (await tunnel.peerHello).exports;
+    const offered = tunnel.peerHello.exports;
     const imports = listeners.map(({ at }) => at);
     log.info(
       `tunnel to ${formatName(passage.peer)}: listening on ${imports.join(', ') || 'nothing'}, ` +

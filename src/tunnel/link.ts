@@ -1,144 +1,141 @@
 import { AwlError, errorText } from '../errors.js';
-import {
-  decodeFrames,
-  encodeFrameHeader,
-  TUNNEL_FRAME_HEADER_BYTES,
-  type TunnelFrame,
-} from '../wire/tunnel-frame.js';
-import type { DirectionKeys } from '../wire/tunnel-keys.js';
-import { TUNNEL_QUEUE_BYTES, TUNNEL_RECORD_BYTES } from '../wire/tunnel-limits.js';
+import { TUNNEL_QUEUE_BYTES } from '../wire/tunnel-limits.js';
 import { RecordOpener, RecordSealer } from '../wire/tunnel-record.js';
-import type { UdxStream } from './udx.js';
+import type { Carrier } from './carrier.js';
+import { Datagrams } from './datagrams.js';
 
-export interface LinkOptions {
-  readonly stream: UdxStream;
-  readonly send: Pick<DirectionKeys, 'stream'>;
-  readonly receive: Pick<DirectionKeys, 'stream'>;
-  readonly onFrame: (frame: TunnelFrame) => void;
-  /** Once: the stream is over, or the peer broke the rules. */
-  readonly onClose: (error: AwlError | undefined) => void;
+/** Who uses a link. */
+export interface LinkUser {
+  readonly record: (record: Buffer) => void;
+  /** More may be written. */
+  readonly drained: () => void;
+  /** Once: the stream is over or broke, or the peer's records do not open. */
+  readonly closed: (error: AwlError) => void;
 }
 
-/**
- * Frames in sealed records over a byte stream. Small frames of one turn of the event loop share a record; frames
- * keep their order; what cannot go out yet is bounded.
- */
+/** Records over one carrier, sealed unless the carrier protects itself. What arrives before somebody listens waits. */
 export class Link {
-  readonly #options: LinkOptions;
+  readonly carrier: Carrier;
+  readonly datagrams: Datagrams;
   readonly #sealer: RecordSealer;
   readonly #opener: RecordOpener;
-  readonly #waiting: (() => void)[] = [];
-  #parts: Uint8Array[] = [];
-  #bytes = 0;
-  #queue: Buffer[] = [];
-  #queued = 0;
-  #flush: NodeJS.Immediate | undefined;
-  #clear = true;
-  #over = false;
+  #user: LinkUser | undefined;
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
+  #failure: AwlError | undefined;
+  #gone: Promise<void> | undefined;
+  readonly #streamClosed: Promise<void>;
+  /** False while the network has not taken what was written. */
+  clear = true;
   /** Wire bytes since the start. */
   received = 0;
   sent = 0;
 
-  constructor(options: LinkOptions) {
-    const { stream } = options;
-    this.#options = options;
-    this.#sealer = new RecordSealer(options.send.stream);
-    this.#opener = new RecordOpener(options.receive.stream);
+  constructor(carrier: Carrier) {
+    const { stream, keys, secure } = carrier;
+    this.carrier = carrier;
+    this.datagrams = new Datagrams(carrier);
+    this.#sealer = new RecordSealer(secure ? undefined : keys.send.stream);
+    this.#opener = new RecordOpener(secure ? undefined : keys.receive.stream);
     stream.on('data', (piece: Uint8Array) => this.#arrived(piece));
-    stream.on('drain', () => this.#drained());
-    stream.on('end', () => this.#close(undefined));
-    stream.on('error', (cause: Error) =>
-      this.#close(new AwlError('TUNNEL_LOST', `the path to the peer broke: ${errorText(cause)}`, { cause })),
-    );
-    stream.on('close', () => this.#close(undefined));
+    stream.on('drain', () => {
+      this.clear = true;
+      this.#user?.drained();
+    });
+    stream.on('end', () => this.#fail(lost('the peer ended the stream without a word')));
+    stream.on('error', (cause: Error) => this.#fail(lost(errorText(cause), cause)));
+    this.#streamClosed = new Promise((resolve) => {
+      stream.on('close', () => {
+        this.#fail(lost('its stream was closed'));
+        resolve();
+      });
+    });
   }
 
-  /** False while the network has not taken what was sent; control frames may be sent all the same. */
-  get writable(): boolean {
-    return this.#clear && !this.#over;
-  }
-
-  /** Calls back once when {@link writable}, in the order of asking. */
-  whenWritable(call: () => void): void {
-    this.#waiting.push(call);
-  }
-
-  send(frame: TunnelFrame): void {
-    if (this.#over) return;
-    const size = TUNNEL_FRAME_HEADER_BYTES + frame.body.length;
-    if (this.#bytes + size > TUNNEL_RECORD_BYTES) this.flush();
-    this.#parts.push(encodeFrameHeader(frame.type, frame.channel, frame.body.length));
-    if (frame.body.length > 0) this.#parts.push(frame.body);
-    this.#bytes += size;
-    if (this.#bytes > TUNNEL_RECORD_BYTES / 2) this.flush();
-    else this.#flush ??= setImmediate(() => this.flush());
-  }
-
-  /** Seals what waits and hands it to the network. */
-  flush(): void {
-    clearImmediate(this.#flush);
-    this.#flush = undefined;
-    if (this.#bytes === 0 || this.#over) return;
-    const record = this.#sealer.seal(this.#parts);
-    this.#parts = [];
-    this.#bytes = 0;
-    this.#queue.push(record);
-    this.#queued += record.length;
-    this.#pump();
-    if (this.#queued > TUNNEL_QUEUE_BYTES) {
-      this.#close(new AwlError('TUNNEL_LOST', 'the peer asks without taking our answers'));
+  /** Says who is told from now on; what came before is told at once. */
+  listen(user: LinkUser): void {
+    this.#user = user;
+    while (this.#user === user) {
+      const record = this.#early.shift();
+      if (!record) break;
+      user.record(record);
     }
+    if (this.#failure && this.#user === user) this.#tell(user, this.#failure);
   }
 
-  /** Sends what is left and ends our direction; nothing is read any more. */
-  end(): void {
-    this.flush();
-    this.#over = true;
-    for (const record of this.#queue.splice(0)) this.#options.stream.write(record);
-    this.#options.stream.end();
+  /** What comes from now on waits for the next one who listens. */
+  pause(): void {
+    this.#user = undefined;
   }
 
-  #pump(): void {
-    while (this.#clear) {
-      const record = this.#queue.shift();
-      if (!record) return;
-      this.#queued -= record.length;
-      this.sent += record.length;
-      this.#clear = this.#options.stream.write(record) !== false;
-    }
+  /** Nobody listens any more, and what still comes is dropped. */
+  mute(): void {
+    this.#user = SILENCE;
+    this.#early = [];
   }
 
-  #drained(): void {
-    this.#clear = true;
-    this.#pump();
-    while (this.#clear && !this.#over) {
-      const next = this.#waiting.shift();
-      if (!next) return;
-      next();
-    }
+  write(plain: Uint8Array): void {
+    if (this.#failure || this.#gone) return;
+    const record = this.#sealer.seal([plain]);
+    this.sent += record.length;
+    this.clear = this.carrier.stream.write(record) !== false;
+  }
+
+  /** Ends our direction, waits up to `graceMs` for the stream's end, and gives everything back. Idempotent. */
+  close(graceMs: number): Promise<void> {
+    this.#gone ??= this.#close(graceMs);
+    return this.#gone;
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const { stream } = this.carrier;
+    this.mute();
+    if (graceMs > 0 && !this.#failure) stream.end();
+    else stream.destroy();
+    const timer = setTimeout(() => stream.destroy(), graceMs);
+    await this.#streamClosed;
+    clearTimeout(timer);
+    await this.carrier.close();
   }
 
   #arrived(piece: Uint8Array): void {
-    if (this.#over) return;
+    if (this.#failure || this.#user === SILENCE) return;
     this.received += piece.length;
     try {
       for (const record of this.#opener.open(piece)) {
-        for (const frame of decodeFrames(record)) {
-          if (this.#over) return;
-          this.#options.onFrame(frame);
-        }
+        if (this.#user) this.#user.record(record);
+        else this.#wait(record);
       }
     } catch (error) {
-      this.#close(
-        error instanceof AwlError ? error : new AwlError('INTERNAL', errorText(error), { cause: error }),
-      );
+      if (!(error instanceof AwlError)) throw error;
+      this.#fail(error);
     }
   }
 
-  #close(error: AwlError | undefined): void {
-    if (this.#over) return;
-    this.#over = true;
-    clearImmediate(this.#flush);
-    this.#options.onClose(error);
+  #wait(record: Buffer): void {
+    this.#early.push(record);
+    this.#earlyBytes += record.length;
+    if (this.#earlyBytes > TUNNEL_QUEUE_BYTES) throw lost('the peer sends before anybody listens');
   }
+
+  #fail(error: AwlError): void {
+    if (this.#failure) return;
+    this.#failure = error;
+    if (this.#user) this.#tell(this.#user, error);
+  }
+
+  #tell(user: LinkUser, error: AwlError): void {
+    this.#user = SILENCE;
+    user.closed(error);
+  }
+}
+
+const SILENCE: LinkUser = { record() {}, drained() {}, closed() {} };
+
+/** The way to the peer broke; the tunnel on it may go on over another one. */
+export function lost(what: string, cause?: unknown): AwlError {
+  return new AwlError('TUNNEL_LOST', `the tunnel is lost: ${what}`, {
+    hint: 'the peer or its network is gone, or a NAT forgot the mapping; start the session again',
+    ...(cause !== undefined && { cause }),
+  });
 }

@@ -61,6 +61,9 @@ export class Mux {
   #lastOfPeer: number;
   /** Frames for channels that are gone: a few are honest, as ends cross on the way. */
   strays = 0;
+  /** Channels of either side so far, and those that we refused. */
+  opened = 0;
+  refused = 0;
 
   constructor(options: MuxOptions) {
     this.#options = options;
@@ -97,6 +100,7 @@ export class Mux {
   refuse(id: number, reason: string): void {
     if (!this.#channels.get(id)?.asked) return;
     this.#remove(id);
+    this.refused += 1;
     this.#options.send(textFrame('refuse', id, reason.slice(0, 200)));
   }
 
@@ -186,6 +190,7 @@ export class Mux {
       throw broken(frame, 'opens a number that is not its turn');
     this.#lastOfPeer = id;
     if (this.#channels.size >= TUNNEL_CHANNELS_MAX) {
+      this.refused += 1;
       this.#options.send(textFrame('refuse', id, 'too many connections at once'));
       return;
     }
@@ -236,6 +241,7 @@ export class Mux {
       gotEnd: false,
     };
     this.#channels.set(id, channel);
+    this.opened += 1;
     return channel;
   }
 

@@ -1,134 +1,98 @@
 import { AwlError } from '../errors.js';
 import type { Logger } from '../log.js';
-import type { Endpoint } from '../util/endpoint.js';
 import type { PunchRole } from '../wire/confirm.js';
-import { DatagramOpener, DatagramSealer } from '../wire/tunnel-datagram.js';
-import { bareFrame, numberFrame, type TunnelFrame, textFrame } from '../wire/tunnel-frame.js';
-import { encodeHello, readHello, type TunnelHello } from '../wire/tunnel-hello.js';
-import { deriveTunnelKeys } from '../wire/tunnel-keys.js';
+import {
+  bareFrame,
+  bodyNumber,
+  countFrame,
+  encodeFrame,
+  numberFrame,
+  type TunnelFrame,
+} from '../wire/tunnel-frame.js';
+import type { TunnelHello } from '../wire/tunnel-hello.js';
 import { TUNNEL_CLOSE_MS, TUNNEL_DATAGRAM_BYTES } from '../wire/tunnel-limits.js';
-import { Channel, ChannelError, type ChannelPort } from './channel.js';
-import { Link } from './link.js';
+import type { Channel } from './channel.js';
+import { Channels } from './channels.js';
+import { firstCount, type Greeted } from './greeting.js';
+import { type Link, lost } from './link.js';
 import { type ChannelHandler, Mux } from './mux.js';
 import { Pulse } from './pulse.js';
-import { openUdx, type UdxPath } from './udx.js';
+import { Sequence } from './sequence.js';
+import { Counters, type TunnelStats } from './stats.js';
 
 /** Who is told about datagrams of one channel. */
 export type DatagramHandler = (payload: Buffer) => void;
 
 export interface TunnelOptions {
   readonly role: PunchRole;
-  readonly sessionKey: Uint8Array;
-  readonly local: Endpoint;
-  readonly peer: Endpoint;
-  /** Gives the punched port back. */
-  readonly release: () => Promise<void>;
-  readonly hello: TunnelHello;
   /** The peer asks for a target; what is returned is told everything about it. */
   readonly onOpen: (tunnel: Tunnel, id: number, target: string) => ChannelHandler;
+  /** How long the tunnel waits for another carrier when it has lost its own; without it, it ends at once. */
+  readonly reconnectMs?: number;
+  /** The carrier is lost; whoever can brings another one to {@link Tunnel.attach}. */
+  readonly onLost?: (error: AwlError) => void;
   readonly log: Logger;
   readonly signal?: AbortSignal;
 }
 
 /**
- * One tunnel over one punched path: sealed records over a UDX stream for connections, sealed datagrams beside it
- * for UDP. Built by {@link openTunnel}; `closed` resolves when it ended in order, and rejects when the peer is lost.
+ * One tunnel to one peer, over one carrier after another. Its connections and their bytes outlive a carrier; what
+ * the tunnel cannot outlive is either end's process. `closed` resolves when it ended in order, and rejects when the
+ * peer is lost.
  */
 export class Tunnel {
   readonly closed: Promise<string>;
   /** What the peer told of itself. */
-  readonly peerHello: Promise<TunnelHello>;
+  readonly peerHello: TunnelHello;
+  /** Names this tunnel to its other end; see the hello's `resume`. */
+  readonly token: Buffer;
   readonly mux: Mux;
   readonly #options: TunnelOptions;
-  readonly #path: UdxPath;
-  readonly #link: Link;
-  readonly #sealer: DatagramSealer;
-  readonly #opener: DatagramOpener;
+  readonly #sequence: Sequence;
   readonly #datagrams = new Map<number, DatagramHandler>();
-  readonly #channels = new Set<Channel>();
-  readonly #pulse: Pulse;
-  #greeted = false;
-  #hello: TunnelHello | undefined;
-  #tooLarge = 0;
+  readonly #channels: Channels;
+  readonly #counters = new Counters();
+  #link: Link | undefined;
+  /** Where we are moving to. */
+  #next: Link | undefined;
+  #pulse: Pulse | undefined;
+  #patience: NodeJS.Timeout | undefined;
   #over = false;
-  #resolveHello: (hello: TunnelHello) => void = () => {};
-  #rejectHello: (error: Error) => void = () => {};
   #resolveClosed: (reason: string) => void = () => {};
   #rejectClosed: (error: Error) => void = () => {};
 
-  constructor(options: TunnelOptions, path: UdxPath) {
-    const keys = deriveTunnelKeys(options.sessionKey, options.role);
+  constructor(options: TunnelOptions, { link, hello }: Greeted) {
     this.#options = options;
-    this.#path = path;
+    this.peerHello = hello;
+    this.token = link.carrier.keys.resume;
     this.closed = new Promise((resolve, reject) => {
       this.#resolveClosed = resolve;
       this.#rejectClosed = reject;
     });
-    this.peerHello = new Promise((resolve, reject) => {
-      this.#resolveHello = resolve;
-      this.#rejectHello = reject;
-    });
     this.closed.catch(() => {});
-    this.peerHello.catch(() => {});
-    this.#sealer = new DatagramSealer(keys.send.datagram);
-    this.#opener = new DatagramOpener(keys.receive.datagram);
-    this.#link = new Link({
-      stream: path.stream,
-      send: keys.send,
-      receive: keys.receive,
+    this.#sequence = new Sequence({
       onFrame: (frame) => this.#frame(frame),
-      onClose: (error) => this.#end(error ?? lost('the peer ended the stream without a word')),
+      onLost: (error) => this.#lost(error),
+      onBroken: (error) => this.#end(error),
     });
     this.mux = new Mux({
       role: options.role,
-      send: (frame) => this.#link.send(frame),
+      send: (frame) => this.#sequence.send(frame),
       opened: (id, target) => options.onOpen(this, id, target),
     });
-    path.socket.on('message', (data: Buffer) => this.#datagram(data));
-    path.socket.on('error', () => {});
-    this.#pulse = new Pulse({
-      knock: () => this.sendDatagram(0, new Uint8Array()),
-      ping: (count) => this.#link.send(numberFrame('ping', 0, count)),
-      received: () => this.#link.received,
-      silent: (started, ms) => this.#silent(started, ms),
-    });
+    this.#channels = new Channels(this.mux, this.#sequence);
+    this.#use(link, 0);
     this.#listenForAbort();
   }
 
   /** Opens a connection to one of the peer's exports. Errors and refusal come as the stream's `error`. */
   connect(target: string): Channel {
-    const slot: { id?: number } = {};
-    const channel = this.#adopt(slot);
-    const id = this.mux.open(target, channel);
-    if (id === undefined) channel.destroy(new ChannelError('too many connections at once', true));
-    else slot.id = id;
-    return channel;
+    return this.#channels.connect(target);
   }
 
   /** The stream of a channel that the peer opened. */
   adopt(id: number): Channel {
-    return this.#adopt({ id });
-  }
-
-  #adopt(slot: { id?: number }): Channel {
-    const { mux } = this;
-    const link = this.#link;
-    const port: ChannelPort = {
-      send: (bytes) => (slot.id === undefined ? 0 : mux.send(slot.id, bytes)),
-      consumed: (bytes) => slot.id !== undefined && mux.consumed(slot.id, bytes),
-      end: () => slot.id !== undefined && mux.end(slot.id),
-      reset: () => slot.id !== undefined && mux.reset(slot.id),
-      get writable() {
-        return link.writable;
-      },
-      whenWritable: (call) => link.whenWritable(call),
-    };
-    const channel = new Channel(port);
-    this.#channels.add(channel);
-    channel.once('close', () => this.#channels.delete(channel));
-    // Whoever uses the stream has its own listener; one that nobody uses any more must not end the process.
-    channel.on('error', () => {});
-    return channel;
+    return this.#channels.adopt(id);
   }
 
   /** Subscribes to the datagrams of a channel; the returned function ends that. */
@@ -141,29 +105,119 @@ export class Tunnel {
   sendDatagram(id: number, payload: Uint8Array): boolean {
     if (this.#over) return false;
     if (payload.length > TUNNEL_DATAGRAM_BYTES) {
-      this.#tooLarge += 1;
+      this.#counters.tooLarge += 1;
       return false;
     }
-    const { address, port } = this.#path.peer;
-    this.#path.socket.trySend(this.#sealer.seal(id, payload), port, address);
+    const link = this.#link;
+    if (link?.datagrams.available) link.datagrams.send(id, payload);
+    else if (this.#sequence.writable) this.#sequence.send({ type: 'datagram', channel: id, body: payload });
     return true;
   }
 
-  get stats() {
-    return {
-      sent: this.#link.sent,
-      received: this.#link.received,
+  /** A snapshot of everything that is counted. */
+  get stats(): TunnelStats {
+    return this.#counters.snapshot(this.#link, {
+      state: this.#over ? 'closed' : this.#link ? 'open' : 'reconnecting',
+      channels: this.mux.size,
+      opened: this.mux.opened,
+      refused: this.mux.refused,
       strays: this.mux.strays,
-      badDatagrams: this.#opener.bad,
-      replayedDatagrams: this.#opener.replayed,
-      tooLarge: this.#tooLarge,
-    };
+      kept: this.#sequence.kept,
+    });
+  }
+
+  /** The carrier that is in use; none while the tunnel waits for one. */
+  get carrier() {
+    return this.#link?.carrier;
+  }
+
+  /**
+   * Moves to another carrier to the same peer, whether the old one still works or not; the old one is closed. Both
+   * sides do this, the inviter with a hello that names {@link token}. Resolves when the tunnel goes on over it.
+   * @throws AwlError TUNNEL_LOST if the new carrier breaks meanwhile: the tunnel then waits for the next one
+   */
+  async attach({ link }: Greeted): Promise<void> {
+    if (this.#over) {
+      await link.close(0);
+      throw lost('it ended before the new path was there');
+    }
+    void this.#next?.close(0);
+    this.#next = link;
+    // The inviter knows that both want this; the acceptor keeps what it has until the inviter says so.
+    const inviting = this.#options.role === 'invite';
+    if (inviting) this.#take(link);
+    try {
+      const count = await firstCount(link);
+      if (this.#over || this.#next !== link) throw lost('another path was quicker');
+      if (!inviting) this.#take(link);
+      this.#next = undefined;
+      this.#use(link, count);
+    } catch (error) {
+      if (this.#next === link) this.#next = undefined;
+      void link.close(0);
+      if (!this.#over && !this.#link) this.#wait(error instanceof AwlError ? error : lost('it broke'));
+      throw error;
+    }
   }
 
   /** Takes leave: the peer ends its side at once. Resolves when the port is free. */
   async close(reason: string): Promise<void> {
     this.#end(undefined, reason);
     await this.closed.catch(() => {});
+  }
+
+  /** Nothing is read from the old link any more, and the peer learns up to where we read it. */
+  #take(link: Link): void {
+    this.#leave();
+    link.write(encodeFrame(countFrame('resume', this.#sequence.got)));
+  }
+
+  #leave(): void {
+    this.#pulse?.stop();
+    this.#sequence.detach();
+    if (this.#link) this.#counters.left(this.#link);
+    void this.#link?.close(0);
+    this.#link = undefined;
+  }
+
+  #use(link: Link, peerGot: number): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
+    this.#link = link;
+    link.datagrams.listen(({ channel, payload }) => this.#datagram(channel, payload));
+    this.#pulse = new Pulse({
+      ping: () => {
+        this.#sequence.acknowledge();
+        this.#sequence.send(numberFrame('ping', 0, this.#counters.pinged()));
+      },
+      received: () => link.received,
+      silent: (ms) => this.#lost(lost(`nothing came from the peer for ${Math.round(ms / 1000)} s`)),
+    });
+    try {
+      this.#sequence.attach(link, peerGot);
+    } catch (error) {
+      this.#end(error instanceof AwlError ? error : lost(String(error)));
+    }
+  }
+
+  #lost(error: AwlError): void {
+    if (this.#over) return;
+    this.#leave();
+    this.#wait(error);
+  }
+
+  #wait(error: AwlError): void {
+    const ms = this.#options.reconnectMs ?? 0;
+    if (ms <= 0) {
+      this.#end(error);
+      return;
+    }
+    const seconds = Math.round(ms / 1000);
+    this.#patience ??= setTimeout(
+      () => this.#end(lost(`there was no new path within ${seconds} s (before that: ${error.message})`)),
+      ms,
+    );
+    this.#options.onLost?.(error);
   }
 
   #listenForAbort(): void {
@@ -176,103 +230,31 @@ export class Tunnel {
     void this.closed.then(forget, forget);
   }
 
-  #silent(started: boolean, ms: number): void {
-    const seconds = Math.round(ms / 1000);
-    if (started) {
-      this.#end(lost(`nothing came from the peer for ${seconds} s`));
-      return;
-    }
-    this.#end(
-      new AwlError('TUNNEL_REFUSED', `the peer did not start its end of the tunnel within ${seconds} s`, {
-        hint: 'it needs --export, --import or --stdio too; a program in --exec-command does not speak with the tunnel',
-      }),
-    );
-  }
-
-  #datagram(data: Buffer): void {
-    if (this.#over) return;
-    const datagram = this.#opener.open(data);
-    if (!datagram) return;
-    if (datagram.channel === 0) this.#greet();
-    else this.#datagrams.get(datagram.channel)?.(datagram.payload);
-  }
-
-  /** Once the peer's socket is surely there: what is sent too early waits a second for its repetition. */
-  #greet(): void {
-    if (this.#greeted) return;
-    this.#greeted = true;
-    this.#link.send(textFrame('hello', 0, encodeHello(this.#options.hello)));
-    this.#link.flush();
+  #datagram(channel: number, payload: Buffer): void {
+    if (!this.#over) this.#datagrams.get(channel)?.(payload);
   }
 
   #frame(frame: TunnelFrame): void {
-    if (!this.#hello) {
-      this.#hello = readHello(frame);
-      this.#pulse.started();
-      this.#greet();
-      this.#resolveHello(this.#hello);
-      return;
-    }
-    if (frame.type === 'ping') this.#link.send({ ...frame, type: 'pong' });
+    if (frame.type === 'ping') this.#sequence.send({ ...frame, type: 'pong' });
+    else if (frame.type === 'pong') this.#counters.ponged(bodyNumber(frame));
     else if (frame.type === 'bye') this.#end(undefined, 'the peer closed the tunnel');
-    else if (frame.type !== 'pong') this.mux.receive(frame);
+    else if (frame.type === 'datagram') this.#datagram(frame.channel, Buffer.from(frame.body));
+    else this.mux.receive(frame);
   }
 
   #end(error: AwlError | undefined, reason = ''): void {
     if (this.#over) return;
     this.#over = true;
-    this.#pulse.stop();
-    this.#rejectHello(error ?? lost(reason));
-    if (!error) this.#link.send(bareFrame('bye', 0));
-    this.#link.end();
-    for (const channel of this.#channels) channel.lost(error?.message ?? reason);
-    const { sent, received, strays, badDatagrams, replayedDatagrams, tooLarge } = this.stats;
-    this.#options.log.debug(
-      `tunnel: ${sent} B out, ${received} B in, ${strays} stray frames, datagrams: ${badDatagrams} bad, ` +
-        `${replayedDatagrams} replayed, ${tooLarge} too large`,
-    );
-    void this.#shut(error === undefined).then(() => {
+    clearTimeout(this.#patience);
+    this.#pulse?.stop();
+    if (!error) this.#sequence.send(bareFrame('bye', 0));
+    this.#sequence.end();
+    this.#channels.lost(error?.message ?? reason);
+    this.#options.log.debug(`tunnel: ${JSON.stringify(this.stats)}`);
+    const closing = [this.#link?.close(error ? 0 : TUNNEL_CLOSE_MS), this.#next?.close(0)];
+    void Promise.all(closing).then(() => {
       if (error) this.#rejectClosed(error);
       else this.#resolveClosed(reason);
     });
   }
-
-  async #shut(orderly: boolean): Promise<void> {
-    const { stream, socket } = this.#path;
-    const gone = new Promise<void>((resolve) => stream.once('close', () => resolve()));
-    const timer = setTimeout(() => stream.destroy(), orderly ? TUNNEL_CLOSE_MS : 0);
-    await gone;
-    clearTimeout(timer);
-    await socket.close();
-  }
-}
-
-/**
- * Takes a confirmed passage and makes it a tunnel. Resolves when the peer's hello was authenticated.
- * @throws AwlError TUNNEL_REFUSED if the peer starts no tunnel, UDP_BIND, TUNNEL_LOST; the signal's reason
- */
-export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
-  const keys = deriveTunnelKeys(options.sessionKey, options.role);
-  const path = await openUdx({
-    local: options.local,
-    peer: options.peer,
-    ownId: keys.receive.streamId,
-    peerId: keys.send.streamId,
-    release: options.release,
-  });
-  const tunnel = new Tunnel(options, path);
-  try {
-    await tunnel.peerHello;
-    return tunnel;
-  } catch (error) {
-    await tunnel.closed;
-    options.signal?.throwIfAborted();
-    throw error;
-  }
-}
-
-function lost(what: string): AwlError {
-  return new AwlError('TUNNEL_LOST', `the tunnel is lost: ${what}`, {
-    hint: 'the peer or its network is gone, or a NAT forgot the mapping; start the session again',
-  });
 }

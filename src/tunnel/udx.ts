@@ -3,9 +3,11 @@ import { createRequire } from 'node:module';
 import { isIP } from 'node:net';
 import { AwlError, errorText } from '../errors.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
+import type { TunnelKeys } from '../wire/tunnel-keys.js';
+import type { ByteStream, Carrier } from './carrier.js';
 
 /** What we use of a UDX socket; datagrams that are not UDX's come as `message`. */
-export interface UdxSocket extends EventEmitter {
+interface UdxSocket extends EventEmitter {
   bind(port: number, host: string): void;
   trySend(data: Uint8Array, port: number, host: string): void;
   setRecvBufferSize(bytes: number): void;
@@ -13,27 +15,18 @@ export interface UdxSocket extends EventEmitter {
   close(): Promise<void>;
 }
 
-/** What we use of a UDX stream: ordered bytes, `data`, `drain`, `end`, `close`, `error`. */
-export interface UdxStream extends EventEmitter {
+/** What we use of a UDX stream. */
+interface UdxStream extends ByteStream {
   connect(socket: UdxSocket, remoteId: number, port: number, host: string): void;
-  /** False: wait for `drain`. */
-  write(data: Uint8Array): boolean;
-  end(): void;
-  destroy(): void;
-  readonly mtu: number;
   readonly rtt: number;
+  /** Modulo 2^16. */
+  readonly retransmits: number;
+  readonly packetsTransmitted: number;
 }
 
 interface Udx {
   createSocket(): UdxSocket;
   createStream(id: number): UdxStream;
-}
-
-/** Socket and stream of one tunnel, and where they lead. */
-export interface UdxPath {
-  readonly socket: UdxSocket;
-  readonly stream: UdxStream;
-  readonly peer: Endpoint;
 }
 
 const requireModule: (id: string) => unknown = createRequire(import.meta.url);
@@ -56,27 +49,59 @@ function loadUdx(): Udx {
   }
 }
 
-/**
- * Takes over the punched port: `release` gives it back, and in the same turn UDX has it, so that nobody else can.
- * The stream is connected; nothing is sent yet.
- * @throws AwlError UDP_BIND, TUNNEL_REFUSED
- */
-export async function openUdx(o: {
+export interface UdxOptions {
   readonly local: Endpoint;
   readonly peer: Endpoint;
-  readonly ownId: number;
-  readonly peerId: number;
+  readonly keys: TunnelKeys;
+  /** Gives the punched port back. */
   readonly release: () => Promise<void>;
-}): Promise<UdxPath> {
+}
+
+/**
+ * The carrier over UDP. Takes over the punched port: `release` gives it back, and in the same turn UDX has it, so
+ * that nobody else can. The stream is connected; nothing is sent yet.
+ * @throws AwlError UDP_BIND, TUNNEL_REFUSED
+ */
+export async function openUdx({ local, peer, keys, release }: UdxOptions): Promise<Carrier> {
   const udx = loadUdx();
-  const released = o.release();
+  const socket = await takeOver(udx, local, release);
+  const mapped = isIP(local.address) === 6 && isIP(peer.address) === 4;
+  const host = mapped ? `::ffff:${peer.address}` : peer.address;
+  socket.on('error', () => {});
+  const stream = udx.createStream(keys.receive.streamId);
+  stream.connect(socket, keys.send.streamId, peer.port, host);
+  let closing = false;
+  return {
+    kind: 'udp',
+    stream,
+    keys,
+    datagrams: {
+      send: (data) => {
+        if (!closing) socket.trySend(data, peer.port, host);
+      },
+      subscribe: (listener) => void socket.on('message', listener),
+    },
+    stats: () => ({
+      rttMs: stream.rtt,
+      packets: stream.packetsTransmitted,
+      repeated: stream.retransmits,
+    }),
+    close: () => {
+      closing = true;
+      return socket.close();
+    },
+  };
+}
+
+async function takeOver(udx: Udx, local: Endpoint, release: () => Promise<void>): Promise<UdxSocket> {
+  const released = release();
   let socket = udx.createSocket();
   try {
-    socket.bind(o.local.port, o.local.address);
+    socket.bind(local.port, local.address);
   } catch {
     await released;
     socket = udx.createSocket();
-    bindLate(socket, o.local);
+    bindLate(socket, local);
   }
   await released;
   for (const size of ['setRecvBufferSize', 'setSendBufferSize'] as const) {
@@ -86,11 +111,7 @@ export async function openUdx(o: {
       // The limits of this system are lower; it works with what it gives.
     }
   }
-  const mapped = isIP(o.local.address) === 6 && isIP(o.peer.address) === 4;
-  const peer = mapped ? { address: `::ffff:${o.peer.address}`, port: o.peer.port } : o.peer;
-  const stream = udx.createStream(o.ownId);
-  stream.connect(socket, o.peerId, peer.port, peer.address);
-  return { socket, stream, peer };
+  return socket;
 }
 
 function bindLate(socket: UdxSocket, local: Endpoint): void {

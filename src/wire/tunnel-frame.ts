@@ -1,5 +1,10 @@
 import { AwlError } from '../errors.js';
-import { TUNNEL_DATA_BYTES, TUNNEL_HELLO_BYTES, TUNNEL_TEXT_BYTES } from './tunnel-limits.js';
+import {
+  TUNNEL_DATA_BYTES,
+  TUNNEL_DATAGRAM_BYTES,
+  TUNNEL_HELLO_BYTES,
+  TUNNEL_TEXT_BYTES,
+} from './tunnel-limits.js';
 
 /** Header: type (u8), channel (u32), length of the body (u24), big-endian. */
 export const TUNNEL_FRAME_HEADER_BYTES = 8;
@@ -16,10 +21,13 @@ export const FRAME_TYPES = {
   ping: 8,
   pong: 9,
   bye: 10,
+  ack: 11,
+  resume: 12,
+  datagram: 13,
 } as const;
 export type FrameType = keyof typeof FRAME_TYPES;
 
-/** One step of the conversation inside records. `channel` is 0 in hello, ping, pong and bye. */
+/** One step of the conversation inside records. `channel` is 0 in what concerns the whole tunnel. */
 export interface TunnelFrame {
   readonly type: FrameType;
   readonly channel: number;
@@ -39,9 +47,12 @@ const BODIES: Readonly<Record<FrameType, readonly [min: number, max: number]>> =
   ping: [4, 4],
   pong: [4, 4],
   bye: [0, TUNNEL_TEXT_BYTES],
+  ack: [6, 6],
+  resume: [6, 6],
+  datagram: [0, TUNNEL_DATAGRAM_BYTES],
 };
 const NAMES = Object.keys(FRAME_TYPES) as FrameType[];
-const WHOLE_TUNNEL: ReadonlySet<FrameType> = new Set(['hello', 'ping', 'pong', 'bye']);
+const WHOLE_TUNNEL: ReadonlySet<FrameType> = new Set(['hello', 'ping', 'pong', 'bye', 'ack', 'resume']);
 const NOTHING = new Uint8Array();
 
 /** The header alone: a data frame's body is not copied until it is sealed. */
@@ -51,6 +62,11 @@ export function encodeFrameHeader(type: FrameType, channel: number, length: numb
   header.writeUInt32BE(channel, 1);
   header.writeUIntBE(length, 5, 3);
   return header;
+}
+
+/** One whole frame, for records that hold nothing else. */
+export function encodeFrame({ type, channel, body }: TunnelFrame): Buffer {
+  return Buffer.concat([encodeFrameHeader(type, channel, body.length), body]);
 }
 
 export function textFrame(type: FrameType, channel: number, text: string): TunnelFrame {
@@ -64,12 +80,23 @@ export function numberFrame(type: FrameType, channel: number, value: number): Tu
   return { type, channel, body };
 }
 
+/** ack and resume carry a number of records, u48. */
+export function countFrame(type: FrameType, count: number): TunnelFrame {
+  const body = Buffer.allocUnsafe(6);
+  body.writeUIntBE(count, 0, 6);
+  return { type, channel: 0, body };
+}
+
 export function bareFrame(type: FrameType, channel: number): TunnelFrame {
   return { type, channel, body: NOTHING };
 }
 
 export function bodyNumber(frame: TunnelFrame): number {
   return Buffer.from(frame.body).readUInt32BE();
+}
+
+export function bodyCount(frame: TunnelFrame): number {
+  return Buffer.from(frame.body).readUIntBE(0, 6);
 }
 
 export function bodyText(frame: TunnelFrame): string {

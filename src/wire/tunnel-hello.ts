@@ -6,14 +6,18 @@ import { TUNNEL_HELLO_BYTES, TUNNEL_VERSION } from './tunnel-limits.js';
 export interface TunnelHello {
   /** What the side exports, as formatExport writes it; informative, the exporter decides at each open. */
   readonly exports: readonly string[];
+  /** The inviter goes on with the tunnel that has this token, 16 bytes, instead of a new one. */
+  readonly resume?: Buffer;
 }
 
 const EXPORTS_MAX = 256;
+const TOKEN = /^[A-Za-z0-9_-]{22}$/;
 
-/** JSON: `v` the version, `exports` a list of texts, `caps` a list of names of additions, none today. */
+/** JSON: `v` the version, `exports` a list of texts, `caps` a list of names of additions, none today, `resume` the token. */
 export function encodeHello(hello: TunnelHello): string {
   const exports = hello.exports.slice(0, EXPORTS_MAX);
-  const text = () => JSON.stringify({ v: TUNNEL_VERSION, exports, caps: [] });
+  const resume = hello.resume && { resume: hello.resume.toString('base64url') };
+  const text = () => JSON.stringify({ v: TUNNEL_VERSION, exports, caps: [], ...resume });
   while (Buffer.byteLength(text()) > TUNNEL_HELLO_BYTES) exports.pop();
   return text();
 }
@@ -28,14 +32,22 @@ export function readHello(frame: TunnelFrame): TunnelHello {
     throw malformed();
   }
   if (typeof value !== 'object' || value === null) throw malformed();
-  const { v, exports } = value as Readonly<Record<string, unknown>>;
+  const { v, exports, resume } = value as Readonly<Record<string, unknown>>;
   if (v !== TUNNEL_VERSION) {
-    throw new AwlError('MESSAGE_UNSUPPORTED', 'the peer speaks another version of the tunnel', {
-      hint: 'both sides should run the same version of awl',
-    });
+    throw new AwlError(
+      'MESSAGE_UNSUPPORTED',
+      `the peer speaks version ${Number(v)} of the tunnel, not ${TUNNEL_VERSION}`,
+      {
+        hint: 'both sides should run the same version of awl',
+      },
+    );
   }
   if (!Array.isArray(exports) || exports.length > EXPORTS_MAX) throw malformed();
-  return { exports: exports.filter((one): one is string => typeof one === 'string' && one.length < 512) };
+  if (resume !== undefined && (typeof resume !== 'string' || !TOKEN.test(resume))) throw malformed();
+  return {
+    exports: exports.filter((one): one is string => typeof one === 'string' && one.length < 512),
+    ...(resume !== undefined && { resume: Buffer.from(resume, 'base64url') }),
+  };
 }
 
 function malformed(): AwlError {

@@ -2,11 +2,14 @@ import { hkdfSync } from 'node:crypto';
 import type { PunchRole } from './confirm.js';
 
 const KEY_BYTES = 32;
+const TOKEN_BYTES = 16;
 
 /** Keys and stream ids of one tunnel as one of its ends uses them. */
 export interface TunnelKeys {
   readonly send: DirectionKeys;
   readonly receive: DirectionKeys;
+  /** Names the tunnel that begins under these keys to its other end alone, 16 bytes. */
+  readonly resume: Buffer;
 }
 
 export interface DirectionKeys {
@@ -20,18 +23,20 @@ export interface DirectionKeys {
 
 /**
  * All keys of a tunnel (docs/PROTOCOL.md, "The tunnel"): HKDF-SHA256 of the passage's session key, no salt,
- * info = "awl tunnel v1 " || purpose || " from " || the sending role.
+ * info = "awl tunnel v1 " || purpose || " from " || the sending role; the resume token has no role.
  * @throws RangeError if the session key is not 32 bytes
  */
 export function deriveTunnelKeys(sessionKey: Uint8Array, role: PunchRole): TunnelKeys {
   if (sessionKey.length !== KEY_BYTES) throw new RangeError('a session key has 32 bytes');
+  const expand = (purpose: string, bytes: number) =>
+    Buffer.from(hkdfSync('sha256', sessionKey, '', `awl tunnel v1 ${purpose}`, bytes));
   const derive = (purpose: string, from: PunchRole, bytes: number) =>
-    Buffer.from(hkdfSync('sha256', sessionKey, '', `awl tunnel v1 ${purpose} from ${from}`, bytes));
+    expand(`${purpose} from ${from}`, bytes);
   const direction = (from: PunchRole): DirectionKeys => ({
     stream: derive('stream', from, KEY_BYTES),
     datagram: derive('datagram', from, KEY_BYTES),
     streamId: derive('stream id', from, 4).readUInt32BE() >>> 1,
   });
   const other = role === 'invite' ? 'accept' : 'invite';
-  return { send: direction(role), receive: direction(other) };
+  return { send: direction(role), receive: direction(other), resume: expand('resume', TOKEN_BYTES) };
 }

@@ -3,7 +3,7 @@
  */
 
 /** Version in the hello; a peer with another one is told so. */
-export const TUNNEL_VERSION = 1;
+export const TUNNEL_VERSION = 2;
 /** Application bytes in one data frame; what a socket read gives at most. */
 export const TUNNEL_DATA_BYTES = 65_536;
 /** Plaintext of one record: a full data frame and its header, with room for a few control frames. */
@@ -22,6 +22,11 @@ export const TUNNEL_WINDOWS_BYTES = 48 * 1024 * 1024;
 export const TUNNEL_CHANNELS_MAX = 4_096;
 /** Control frames that wait behind a peer who takes nothing. */
 export const TUNNEL_QUEUE_BYTES = 16 * 1024 * 1024;
+/** What was sent and not acknowledged, beyond which nothing but control frames is taken. */
+export const TUNNEL_KEPT_BYTES = 32 * 1024 * 1024;
+/** An acknowledgement goes out after this much, or so many records; and with every ping. */
+export const TUNNEL_ACK_BYTES = 256 * 1024;
+export const TUNNEL_ACK_RECORDS = 64;
 /** A question on the idle stream keeps NAT mappings alive; this long without a byte the peer is gone. */
 export const TUNNEL_PING_MS = 4_000;
 export const TUNNEL_SILENCE_MS = 12_500;
@@ -30,6 +35,8 @@ export const TUNNEL_KNOCK_MS = 20;
 export const TUNNEL_START_MS = 10_000;
 /** Taking leave: what is queued still goes out. */
 export const TUNNEL_CLOSE_MS = 1_000;
+/** How long a tunnel without a path is kept for the next one; `--reconnect-timeout` changes it. */
+export const TUNNEL_RECONNECT_MS = 600_000;
 /** How long the exporting side tries to reach a target. */
 export const TUNNEL_DIAL_MS = 10_000;
 /** Datagrams remembered against replay. */

@@ -19,10 +19,11 @@ export function counterNonce(counter: number): Buffer {
  * ciphertext and the 16-byte tag, and the nonce is the number of the record (RFC 8439 section 2.8).
  */
 export class RecordSealer {
-  readonly #key: Buffer;
+  readonly #key: Buffer | undefined;
   #counter = 0;
 
-  constructor(key: Buffer) {
+  /** Without a key records go bare, without tags: the stream under them is encrypted itself. */
+  constructor(key: Buffer | undefined) {
     this.#key = key;
   }
 
@@ -30,6 +31,7 @@ export class RecordSealer {
   seal(parts: readonly Uint8Array[]): Buffer {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     if (length === 0 || length > TUNNEL_RECORD_BYTES) throw new RangeError(`a record of ${length} bytes`);
+    if (!this.#key) return bare(parts, length);
     const record = Buffer.allocUnsafe(LENGTH_BYTES + length + TUNNEL_TAG_BYTES);
     record.writeUInt32BE(length + TUNNEL_TAG_BYTES);
     const cipher = createCipheriv(CIPHER, this.#key, counterNonce(this.#counter++), OPTIONS);
@@ -50,15 +52,18 @@ export class RecordSealer {
  * changed, left out, repeated or moved does not open, and nothing after it is believed.
  */
 export class RecordOpener {
-  readonly #key: Buffer;
+  readonly #key: Buffer | undefined;
+  readonly #tag: number;
   #counter = 0;
   #pieces: Uint8Array[] = [];
   #held = 0;
   #expected: number | undefined;
   #failed = false;
 
-  constructor(key: Buffer) {
+  /** Without a key for bare records. */
+  constructor(key: Buffer | undefined) {
     this.#key = key;
+    this.#tag = key ? TUNNEL_TAG_BYTES : 0;
   }
 
   /** Bytes of a record that is not whole yet. */
@@ -75,7 +80,7 @@ export class RecordOpener {
       if (this.#expected === undefined) {
         if (this.#held < LENGTH_BYTES) return;
         this.#expected = this.#take(LENGTH_BYTES).readUInt32BE();
-        const plain = this.#expected - TUNNEL_TAG_BYTES;
+        const plain = this.#expected - this.#tag;
         if (plain < 1 || plain > TUNNEL_RECORD_BYTES) {
           this.#failed = true;
           throw forged();
@@ -84,12 +89,12 @@ export class RecordOpener {
       if (this.#held < this.#expected) return;
       const sealed = this.#take(this.#expected);
       this.#expected = undefined;
-      yield this.#decrypt(sealed);
+      yield this.#key ? this.#decrypt(sealed, this.#key) : sealed;
     }
   }
 
-  #decrypt(sealed: Buffer): Buffer {
-    const decipher = createDecipheriv(CIPHER, this.#key, counterNonce(this.#counter++), OPTIONS);
+  #decrypt(sealed: Buffer, key: Buffer): Buffer {
+    const decipher = createDecipheriv(CIPHER, key, counterNonce(this.#counter++), OPTIONS);
     decipher.setAuthTag(sealed.subarray(sealed.length - TUNNEL_TAG_BYTES));
     const plain = decipher.update(sealed.subarray(0, sealed.length - TUNNEL_TAG_BYTES));
     try {
@@ -113,6 +118,12 @@ export class RecordOpener {
     this.#pieces = all.length > count ? [all.subarray(count)] : [];
     return all.subarray(0, count);
   }
+}
+
+function bare(parts: readonly Uint8Array[], length: number): Buffer {
+  const head = Buffer.allocUnsafe(LENGTH_BYTES);
+  head.writeUInt32BE(length);
+  return Buffer.concat([head, ...parts]);
 }
 
 function forged(): AwlError {

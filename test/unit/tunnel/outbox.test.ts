@@ -1,0 +1,92 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Outbox } from '../../../src/tunnel/outbox.js';
+import { decodeFrames, numberFrame } from '../../../src/wire/tunnel-frame.js';
+
+const frame = (n: number) => numberFrame('ping', 0, n);
+
+/** The numbers in a record. */
+function numbers(record: Buffer | undefined): number[] {
+  return record ? [...decodeFrames(record)].map(({ body }) => Buffer.from(body).readUInt32BE()) : [];
+}
+
+type Step =
+  | { readonly do: 'add' | 'seal' }
+  | { readonly do: 'take' }
+  | { readonly do: 'acknowledge' | 'cut'; readonly part: number };
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('add' as const, 'seal' as const) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('take' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constantFrom('acknowledge' as const, 'cut' as const), part: fc.nat(100) }),
+  },
+);
+
+test('whatever is cut off, every frame arrives once and in order, and what was acknowledged is forgotten', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+      const box = new Outbox();
+      const got: number[] = [];
+      // Records that the peer has; those behind it are under way and may be lost.
+      let arrived = 0;
+      let flight: Buffer[] = [];
+      let next = 0;
+      const deliver = (count: number) => {
+        for (const record of flight.splice(0, count)) {
+          got.push(...numbers(record));
+          arrived += 1;
+        }
+      };
+      for (const one of steps) {
+        if (one.do === 'add') box.add(frame(next++));
+        else if (one.do === 'seal') box.seal();
+        else if (one.do === 'take') {
+          const record = box.take();
+          if (record) flight.push(record);
+        } else if (one.do === 'acknowledge') {
+          deliver(Math.ceil((flight.length * one.part) / 100));
+          box.acknowledged(arrived);
+          expect(box.kept).toBe(flight.reduce((sum, record) => sum + record.length, box.waiting));
+        } else {
+          deliver(Math.floor((flight.length * one.part) / 100));
+          flight = [];
+          box.resume(arrived);
+        }
+      }
+      box.seal();
+      for (let record = box.take(); record; record = box.take()) flight.push(record);
+      deliver(flight.length);
+      box.acknowledged(arrived);
+      expect(got).toEqual(Array.from({ length: next }, (_, i) => i));
+      expect([box.kept, box.waiting]).toEqual([0, 0]);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('a peer that acknowledges what was never sent, or wants what it acknowledged, is found out', () => {
+  const box = new Outbox();
+  for (let i = 0; i < 3; i++) {
+    box.add(frame(i));
+    box.seal();
+  }
+  expect(() => box.acknowledged(1)).toThrow('never sent');
+  box.take();
+  box.take();
+  box.acknowledged(2);
+  box.acknowledged(1);
+  expect(() => box.resume(1)).toThrow('acknowledged');
+  expect(() => box.resume(3)).toThrow('never sent');
+  box.resume(2);
+  expect(numbers(box.take())).toEqual([2]);
+});
+
+test('the memory of what was added may be used again at once', () => {
+  const box = new Outbox();
+  const body = Buffer.from('abcd');
+  box.add({ type: 'data', channel: 1, body });
+  box.seal();
+  body.fill('x');
+  expect(box.take()?.toString().endsWith('abcd')).toBe(true);
+});
