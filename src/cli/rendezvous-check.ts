@@ -73,6 +73,8 @@ function whereOf(settings: RendezvousSettings): string {
       return settings.hyperdht.bootstrap?.map(formatHostPort).join(', ') ?? 'the public nodes';
     case 'opendht':
       return settings.opendht.bootstrap.map(formatHostPort).join(', ');
+    case 'meepo':
+      return formatHostPort(settings.meepo.redis);
     case 'file':
       return settings.folder;
   }
@@ -82,6 +84,7 @@ const READY: Readonly<Record<RendezvousSettings['name'], string>> = {
   email: 'logged in to read mail (sending is not tried)',
   hyperdht: 'a node answers',
   opendht: 'a node answers',
+  meepo: 'the Redis server lets us in',
   file: 'the folder can be used',
 };
 

@@ -10,6 +10,7 @@ export type RendezvousName = RendezvousSettings['name'];
 /** Which options mean which rendezvous, where none is typed. */
 const MARKS = [
   { of: ['email'], names: ['email-smtps', 'email-imaps', 'email-login'] },
+  { of: ['meepo'], names: ['redis-url'] },
   { of: ['file'], names: ['file-dir'] },
   { of: ['hyperdht', 'opendht'], names: ['dht-bootstrap', 'dht-network', 'dht-port'] },
 ] as const satisfies readonly { of: readonly RendezvousName[]; names: readonly OptionName[] }[];
@@ -62,7 +63,7 @@ function implied(values: OptionValues): readonly RendezvousName[] {
   if (first && second && rank(first.written) === rank(second.written)) {
     throw exclusive(first.written, [], second.written);
   }
-  if (first?.of[0] === 'email' || first?.of[0] === 'file') return first.of;
+  if (first && !first.of.some((name) => name === 'hyperdht')) return first.of;
   return impliedDhts(values);
 }
 

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { AwlError, errorText } from '../errors.js';
 import type { EmailSettings } from '../rendezvous/email/settings.js';
+import { parseRedisUrl, type RedisPlace } from '../rendezvous/meepo/place.js';
 import type { RendezvousSettings } from '../rendezvous/registry.js';
 import { dhtSettings } from './dht-settings.js';
 import { expandHome, readInputFile } from './input-file.js';
@@ -49,6 +50,10 @@ export async function rendezvousSettings(
       const email = await emailSettings(values, env, accept, signal);
       rendezvous.push({ name, email: email.settings });
       warnings.push(...email.warnings);
+    } else if (name === 'meepo') {
+      const { redis, warning } = redisPlace(values);
+      rendezvous.push({ name, meepo: { redis } });
+      if (warning !== undefined) warnings.push(warning);
     } else if (name === 'file') {
       rendezvous.push({ name, folder: folderOf(values) });
     } else {
@@ -64,8 +69,28 @@ export async function configuredRendezvous(
   env: Env,
   signal?: AbortSignal,
 ): Promise<ChosenRendezvous> {
-  const any = firstGiven(values, ['rendezvous', ...EMAIL_NAMES, 'file-dir', 'dht-bootstrap', 'dht-network']);
+  const any = firstGiven(values, [
+    'rendezvous',
+    ...EMAIL_NAMES,
+    'file-dir',
+    'redis-url',
+    'dht-bootstrap',
+    'dht-network',
+  ]);
   return any ? rendezvousSettings(values, env, true, signal) : { rendezvous: [], warnings: [] };
+}
+
+function redisPlace(values: OptionValues): { readonly redis: RedisPlace; readonly warning?: string } {
+  const url = values.text('redis-url');
+  if (url === undefined) {
+    throw new AwlError('USAGE_MISSING', '--rendezvous=meepo needs --redis-url', {
+      hint: 'name the Redis server of both sides: --redis-url=redis://HOST[:PORT][/DB]',
+    });
+  }
+  const redis = parseRedisUrl(url);
+  const typed = values.written('redis-url').at(-1)?.source.kind === 'argv';
+  if (!typed || redis.password === undefined) return { redis };
+  return { redis, warning: 'other users can read the password of --redis-url; AWL_REDIS_URL hides it' };
 }
 
 function folderOf(values: OptionValues): string {

@@ -4,53 +4,13 @@ import { chmod, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promi
 import { join } from 'node:path';
 import { FILE_KEEP_MS, FILE_POLL_MS, INVITE_LOOKBACK_MS, MESSAGE_MAX_BYTES } from '../constants.js';
 import { AwlError, errorText } from '../errors.js';
-import { type IdentityName, isNamePart, matchesName } from '../identity/names.js';
+import { matchesName } from '../identity/names.js';
+import { decodeLetter, encodeLetter, HEAD_MAX_BYTES } from './letter-head.js';
 import type { Envelope, Letter, LetterFilter, Rendezvous, RendezvousContext } from './types.js';
 
 // <hash of app, kind, sender, recipient>-<random>: no word of a peer ever becomes part of a path.
 const LETTER_NAME = /^[0-9a-f]{32}-[0-9a-f]{24}\.awl$/;
 const HALF_NAME = /^\.[0-9a-f]{32}-[0-9a-f]{24}\.part$/;
-const HEAD_MAX_BYTES = 1024;
-
-interface Head {
-  readonly awl: 1;
-  readonly app: string;
-  readonly kind: Letter['kind'];
-  readonly form: Letter['form'];
-  readonly from: IdentityName;
-  readonly to: IdentityName;
-}
-
-function encode(letter: Letter): Buffer {
-  const { app, kind, form, from, to } = letter;
-  const name = ({ owner, pin }: IdentityName) => ({ owner, pin });
-  const head: Head = { awl: 1, app, kind, form, from: name(from), to: name(to) };
-  return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), letter.bytes]);
-}
-
-function isName(value: unknown): value is IdentityName {
-  if (typeof value !== 'object' || value === null) return false;
-  const { owner, pin } = value as Partial<Record<string, unknown>>;
-  return typeof owner === 'string' && typeof pin === 'string' && isNamePart(owner) && isNamePart(pin);
-}
-
-function decode(data: Buffer): Letter | undefined {
-  const end = data.indexOf(10);
-  if (end < 0 || end > HEAD_MAX_BYTES) return undefined;
-  let head: Partial<Record<string, unknown>> | null;
-  try {
-    head = JSON.parse(data.subarray(0, end).toString('utf8'));
-  } catch {
-    return undefined;
-  }
-  if (typeof head !== 'object' || head === null || head['awl'] !== 1) return undefined;
-  const { app, kind, form, from, to } = head;
-  if (typeof app !== 'string' || !isName(from) || !isName(to)) return undefined;
-  if ((kind !== 'invite' && kind !== 'accept') || (form !== 'smime' && form !== 'plain')) return undefined;
-  const bytes = data.subarray(end + 1);
-  return bytes.length === 0 ? undefined : { app, kind, form, from, to, bytes };
-}
-
 function baseName(letter: Letter): string {
   const parts = [letter.app, letter.kind, letter.from, letter.to];
   const hash = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
@@ -129,7 +89,7 @@ class FileRendezvous implements Rendezvous {
   async push(letter: Letter, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#closing.signal.throwIfAborted();
-    const data = encode(letter);
+    const data = encodeLetter(letter);
     if (letter.bytes.length > MESSAGE_MAX_BYTES || data.length - letter.bytes.length > HEAD_MAX_BYTES) {
       throw new AwlError(
         'MESSAGE_TOO_LARGE',
@@ -174,7 +134,7 @@ class FileRendezvous implements Rendezvous {
   async #take(name: string, filter: LetterFilter): Promise<Envelope | undefined> {
     const path = join(this.#folder, name);
     const file = await read(path).catch(() => undefined);
-    const letter = file && decode(file.data);
+    const letter = file && decodeLetter(file.data);
     if (!file || !letter) {
       if (file) this.#ctx.log.debug(`${name} in the rendezvous folder is no letter`);
       return undefined;
@@ -198,7 +158,7 @@ class FileRendezvous implements Rendezvous {
       const path = join(this.#folder, name);
       const file = await read(path).catch(() => undefined);
       if (!file || file.at.getTime() >= before) continue;
-      if (HALF_NAME.test(name) || decode(file.data)) await unlink(path).catch(() => {});
+      if (HALF_NAME.test(name) || decodeLetter(file.data)) await unlink(path).catch(() => {});
     }
   }
 

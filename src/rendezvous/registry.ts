@@ -1,5 +1,6 @@
 import type { EmailSettings } from './email/settings.js';
 import type { HyperdhtSettings } from './hyperdht/settings.js';
+import type { MeepoSettings } from './meepo/settings.js';
 import type { OpendhtSettings } from './opendht/settings.js';
 import type { Rendezvous, RendezvousContext } from './types.js';
 
@@ -8,6 +9,7 @@ export type RendezvousSettings =
   | { readonly name: 'email'; readonly email: EmailSettings }
   | { readonly name: 'hyperdht'; readonly hyperdht: HyperdhtSettings }
   | { readonly name: 'opendht'; readonly opendht: OpendhtSettings }
+  | { readonly name: 'meepo'; readonly meepo: MeepoSettings }
   | { readonly name: 'file'; readonly folder: string };
 
 type Opener<N extends RendezvousSettings['name']> = (
@@ -21,6 +23,7 @@ const BACKENDS: { readonly [N in RendezvousSettings['name']]: Opener<N> } = {
   hyperdht: async (settings, ctx) =>
     (await import('./hyperdht/backend.js')).openHyperdht(settings.hyperdht, ctx),
   opendht: async (settings, ctx) => (await import('./opendht/backend.js')).openOpendht(settings.opendht, ctx),
+  meepo: async (settings, ctx) => (await import('./meepo/backend.js')).openMeepo(settings.meepo, ctx),
   file: async (settings, ctx) => (await import('./file.js')).openFile(settings.folder, ctx),
 };
 

@@ -11,6 +11,7 @@ const CONTRACTS = {
   email: 'test/interop/email-contract.test.ts',
   hyperdht: 'test/interop/hyperdht-contract.test.ts',
   opendht: 'test/interop/opendht-contract.test.ts',
+  meepo: 'test/interop/meepo-contract.test.ts',
 };
 
 test('every rendezvous in the registry has its contract run', () => {

@@ -25,6 +25,7 @@ describe('no option silently wins over another', () => {
   test.each([
     [['--file-dir=d', ...MAIL], '--email-smtps and --file-dir'],
     [['--dht-bootstrap=h', ...MAIL], '--email-smtps and --dht-bootstrap'],
+    [['--redis-url=redis://h', '--file-dir=d'], '--redis-url and --file-dir'],
     [['--dht-network=1', '--file-dir=d'], '--file-dir and --dht-network'],
   ])('%j: two rendezvous are only used together where both are named', async (argv, both) => {
     await expect(settingsOf([...NEEDED, ...argv])).rejects.toMatchObject({

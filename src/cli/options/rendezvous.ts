@@ -9,11 +9,11 @@ export const RENDEZVOUS_OPTIONS = [
     group: 'rendezvous',
     commands: ['session', 'doctor'],
     placeholder: 'NAME[,NAME]',
-    choices: ['hyperdht', 'opendht', 'email', 'file'],
+    choices: ['hyperdht', 'opendht', 'email', 'meepo', 'file'],
     repeatable: true,
     separator: /[,;]/,
     defaultText: 'email if --email-smtps is given, else hyperdht',
-    help: 'how the messages travel: hyperdht or opendht (no account, no server), email, or file (a shared folder)',
+    help: 'how the messages travel: hyperdht or opendht (no account, no server), email, meepo (a Redis server), or file (a shared folder)',
     details:
       'Several, separated by commas, are used side by side: an acceptor listens on all, an inviter takes the first ' +
       'answer. opendht is what plexus uses without e-mail.',
@@ -25,6 +25,17 @@ export const RENDEZVOUS_OPTIONS = [
     commands: ['session', 'doctor'],
     placeholder: 'DIR',
     help: 'folder that both sides see, for --rendezvous=file',
+  },
+  {
+    name: 'redis-url',
+    type: 'secret',
+    group: 'rendezvous',
+    commands: ['session', 'doctor'],
+    placeholder: 'redis://HOST[:PORT][/DB]',
+    help: 'Redis server, for --rendezvous=meepo: any Redis 5 or newer, also the one that Meepo nodes use',
+    details:
+      'rediss:// speaks TLS; user and password may stand before the host (AWL_REDIS_URL or the configuration file ' +
+      'show them to nobody). Letters lie there for ten minutes, sealed as everywhere; real Meepo nodes do not see them.',
   },
   {
     name: 'dht-bootstrap',

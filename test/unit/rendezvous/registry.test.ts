@@ -15,7 +15,7 @@ test('every backend opens by its name, without touching the network', async () =
     { name: 'opendht', sealing: 'opendht' },
     { name: 'file', sealing: 'smime' },
   ]);
-  expect(RENDEZVOUS_NAMES).toEqual(['email', 'hyperdht', 'opendht', 'file']);
+  expect(RENDEZVOUS_NAMES).toEqual(['email', 'hyperdht', 'opendht', 'meepo', 'file']);
   for (const rendezvous of opened) await rendezvous.close();
 });
 
