@@ -1,8 +1,13 @@
 import type { TunnelSettings } from '../session/tunnel.js';
+import type { Endpoint } from '../util/endpoint.js';
+import { type Acl, parseRule } from '../wire/acl.js';
 import { parseExport, parseImport, parseTarget, type TunnelTarget } from '../wire/tunnel-target.js';
+import { EndpointProblem, parseLocal } from './endpoints.js';
 import type { OptionName } from './options.js';
 import { badValue } from './source.js';
 import type { OptionValues } from './values.js';
+
+const SOCKS_PORT = 1080;
 
 /** What `--export`, `--import` and `--stdio` come to; streams are added by who has them. */
 export interface CliTunnel {
@@ -19,8 +24,31 @@ export function tunnelSettings(values: OptionValues): CliTunnel | undefined {
   const imports = values.texts('import').flatMap((text) => read(values, 'import', text, parseImport));
   const text = values.text('stdio');
   const stdio = text === undefined ? undefined : read(values, 'stdio', text, parseConnection);
-  if (exports.length === 0 && imports.length === 0 && !stdio) return undefined;
-  return { tunnel: { exports, imports }, ...(stdio && { stdio }) };
+  const any = rules(values);
+  const proxy = values.text('socks5');
+  const socks5 = proxy === undefined ? undefined : read(values, 'socks5', proxy, parseProxy);
+  if (exports.length === 0 && imports.length === 0 && !stdio && !any && !socks5) return undefined;
+  return {
+    tunnel: { exports, imports, ...(any && { any }), ...(socks5 && { socks5 }) },
+    ...(stdio && { stdio }),
+  };
+}
+
+function rules(values: OptionValues): Acl | undefined {
+  const list = (name: OptionName) =>
+    values.texts(name).map((text) => read(values, name, text, (one) => parseRule(one)));
+  const allows = list('export-any');
+  return allows.length === 0 ? undefined : { allows, blocks: list('export-except') };
+}
+
+/** `[ADDRESS:]PORT` or `ADDRESS`, with the port of RFC 1928's registration. */
+function parseProxy(text: string): Endpoint {
+  try {
+    return parseLocal(/^\d{1,5}$/.test(text) ? `127.0.0.1:${text}` : text, SOCKS_PORT);
+  } catch (error) {
+    if (!(error instanceof EndpointProblem)) throw error;
+    throw new RangeError(error.message);
+  }
 }
 
 function parseConnection(text: string): TunnelTarget {
@@ -47,5 +75,8 @@ function read<T>(values: OptionValues, name: OptionName, text: string, parse: (t
 const EXAMPLES: Partial<Record<OptionName, string>> = {
   export: '--export 22, --export tcp:10.0.0.5:5432, --export udp:51820, --export unix:/run/app.sock',
   import: '--import 2222:22, --import 8080, --import udp:51820, --import unix:/tmp/x.sock:22',
+  'export-any': "--export-any '10.0.0.0/8:*', --export-any '*:443'",
+  'export-except': "--export-except '127.0.0.1:*'",
+  socks5: '--socks5 1080, --socks5 127.0.0.1:1080',
   stdio: '--stdio 22',
 };

@@ -5,9 +5,12 @@ import { serveExports } from '../tunnel/exporter.js';
 import { greet } from '../tunnel/greeting.js';
 import { listenForImports } from '../tunnel/importer.js';
 import type { Listener } from '../tunnel/listener.js';
+import { listenForProxy } from '../tunnel/proxy.js';
 import { joinStdio, type StdioStreams } from '../tunnel/stdio.js';
 import { Tunnel } from '../tunnel/tunnel.js';
 import { openUdx } from '../tunnel/udx.js';
+import type { Endpoint } from '../util/endpoint.js';
+import type { Acl } from '../wire/acl.js';
 import { deriveTunnelKeys } from '../wire/tunnel-keys.js';
 import { type ExportSpec, formatExport, type ImportSpec, type TunnelTarget } from '../wire/tunnel-target.js';
 import type { Passage } from './passage.js';
@@ -19,6 +22,10 @@ export interface TunnelSettings {
   readonly exports: readonly ExportSpec[];
   /** Where we listen, and what of the peer it leads to. */
   readonly imports: readonly ImportSpec[];
+  /** Rules for what else the peer may reach; without them nothing. */
+  readonly any?: Acl;
+  /** Where a SOCKS 5 and HTTP proxy listens, for what the peer exports or allows. */
+  readonly socks5?: Endpoint;
   /** One connection over these streams; the session ends with it. */
   readonly stdio?: StdioStreams & { readonly target: TunnelTarget };
 }
@@ -50,15 +57,20 @@ export async function runTunnel(
     keys: deriveTunnelKeys(sessionKey, passage.role),
     release: () => passage.close(),
   });
-  const greeted = await greet({ carrier, hello: { exports: wanted.exports.map(formatExport) }, ...signal });
-  const tunnel = new Tunnel(
-    { role: passage.role, onOpen: serveExports(wanted.exports, log), log, ...signal },
-    greeted,
-  );
+  const { any } = wanted;
+  const own = { exports: wanted.exports.map(formatExport), ...(any && { any: true }) };
+  const greeted = await greet({ carrier, hello: own, ...signal });
+  const onOpen = serveExports(wanted.exports, log, any && { acl: any, peer: formatName(passage.peer) });
+  const tunnel = new Tunnel({ role: passage.role, onOpen, log, ...signal }, greeted);
   let listeners: Listener[] = [];
   try {
     listeners = await listenForImports(tunnel, wanted.imports, log);
-    const offered = tunnel.peerHello.exports;
+    if (wanted.socks5) listeners.push(await listenForProxy(tunnel, wanted.socks5, log));
+    const hello = tunnel.peerHello;
+    const offered = [...hello.exports, ...(hello.any ? ['any'] : [])];
+    if (wanted.socks5 && !hello.any) {
+      log.warning('the peer gives no --export-any: the proxy reaches what it exports and nothing else');
+    }
     const imports = listeners.map(({ at }) => at);
     log.info(
       `tunnel to ${formatName(passage.peer)}: listening on ${imports.join(', ') || 'nothing'}, ` +

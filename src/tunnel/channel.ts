@@ -35,7 +35,7 @@ function own(bytes: Uint8Array): Buffer {
 
 /**
  * One connection inside the tunnel as a Node stream, half-close and backpressure included. Beyond a stream's own
- * events: `deaf` when the peer takes nothing more.
+ * events: `accepted` when the peer reached the target, `deaf` when it takes nothing more.
  */
 export class Channel extends Duplex implements ChannelHandler {
   readonly #port: ChannelPort;
@@ -53,7 +53,9 @@ export class Channel extends Duplex implements ChannelHandler {
     this.#port = port;
   }
 
-  accepted(): void {}
+  accepted(): void {
+    this.emit('accepted');
+  }
 
   refused(reason: string): void {
     this.#gone = true;

@@ -1,16 +1,14 @@
-import { connect, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { connect, isIP, type Socket } from 'node:net';
+import { errorText } from '../errors.js';
 import type { Logger } from '../log.js';
 import { TUNNEL_DIAL_MS } from '../wire/tunnel-limits.js';
-import {
-  type ExportSpec,
-  formatTarget,
-  isExported,
-  parseTarget,
-  type TunnelTarget,
-} from '../wire/tunnel-target.js';
+import { REFUSALS } from '../wire/tunnel-refusal.js';
+import { type ExportSpec, formatTarget, parseTarget, type TunnelTarget } from '../wire/tunnel-target.js';
 import { serveFlow } from './flow-exporter.js';
 import { join } from './join.js';
 import type { ChannelHandler } from './mux.js';
+import { type AnyTargets, type Permit, permitFor, permittedAddresses } from './reach.js';
 import type { Tunnel } from './tunnel.js';
 
 /** A peer must not be able to fill the log. */
@@ -26,25 +24,37 @@ const NOBODY: ChannelHandler = {
 };
 
 /**
- * Answers the peer's opens: what is on the list is connected from here, everything else refused. Names are looked
- * up here.
+ * Answers the peer's opens: what is on the list, or within the rules of `any`, is connected from here, everything
+ * else refused. Names are looked up here, and what they lead to is judged again.
  */
-export function serveExports(exports: readonly ExportSpec[], log: Logger) {
+export function serveExports(exports: readonly ExportSpec[], log: Logger, any?: AnyTargets) {
   let refused = 0;
+  const forbid = (tunnel: Tunnel, id: number, text: string, reason: string) => {
+    refused += 1;
+    const last = refused === REFUSALS_LOGGED ? '; more of these are not logged' : '';
+    if (refused <= REFUSALS_LOGGED) {
+      log.warning(`the peer asks for ${JSON.stringify(text.slice(0, 128))}, which is ${reason}${last}`);
+    }
+    tunnel.mux.refuse(id, reason);
+  };
   return (tunnel: Tunnel, id: number, text: string): ChannelHandler => {
     const target = readTarget(text);
-    if (!target || !isExported(target, exports)) {
-      refused += 1;
-      const last = refused === REFUSALS_LOGGED ? '; more of these are not logged' : '';
-      if (refused <= REFUSALS_LOGGED) {
-        log.warning(`the peer asks for ${JSON.stringify(text.slice(0, 128))}, which is not exported${last}`);
-      }
-      tunnel.mux.refuse(id, 'not exported');
+    const permit = target && permitFor(target, exports, any);
+    if (!target || !permit) {
+      forbid(tunnel, id, text, REFUSALS.unlisted);
       return NOBODY;
     }
     log.debug(`the peer opens ${text}`);
-    if (target.protocol === 'udp') return serveFlow(tunnel, id, target, log);
-    return serveConnection(tunnel, id, target, log);
+    const refuse = (reason: string) => {
+      if (reason === REFUSALS.forbidden) {
+        forbid(tunnel, id, text, reason);
+        return;
+      }
+      log.info(`${formatTarget(target)} cannot be reached: ${reason}`);
+      tunnel.mux.refuse(id, reason);
+    };
+    if (target.protocol === 'udp') return serveFlow(tunnel, id, { ...target, permit, refuse });
+    return serveConnection(tunnel, id, target, permit, refuse);
   };
 }
 
@@ -60,35 +70,58 @@ function serveConnection(
   tunnel: Tunnel,
   id: number,
   target: Exclude<TunnelTarget, { readonly protocol: 'udp' }>,
-  log: Logger,
+  permit: Permit,
+  refuse: (reason: string) => void,
 ): ChannelHandler {
   const channel = tunnel.adopt(id);
-  const socket = dial(target);
-  const name = formatTarget(target);
-  const refuse = (why: string) => {
-    log.info(`${name} cannot be reached: ${why}`);
-    // A channel that was refused is over for the peer; here it ends without a reset.
-    tunnel.mux.refuse(id, why);
-    channel.destroy();
-    socket.destroy();
-  };
-  const timer = setTimeout(() => refuse('no answer'), TUNNEL_DIAL_MS);
-  const onError = (error: NodeJS.ErrnoException) => refuse(error.code ?? error.message);
-  socket.once('error', onError);
-  socket.once('connect', () => {
-    clearTimeout(timer);
-    socket.off('error', onError);
-    tunnel.mux.accept(id);
-    join(socket, channel);
-  });
-  socket.once('close', () => clearTimeout(timer));
-  channel.once('close', () => {
-    if (socket.connecting) socket.destroy();
-  });
+  const dialling = new AbortController();
+  const timer = setTimeout(() => dialling.abort(), TUNNEL_DIAL_MS);
+  channel.once('close', () => dialling.abort());
+  void dial(target, permit, dialling.signal)
+    .then(
+      (socket) => {
+        tunnel.mux.accept(id);
+        join(socket, channel);
+      },
+      (error: NodeJS.ErrnoException) => {
+        if (channel.destroyed) return;
+        refuse(dialling.signal.aborted ? REFUSALS.silent : (error.code ?? errorText(error)));
+        // A channel that was refused is over for the peer; here it ends without a reset.
+        channel.destroy();
+      },
+    )
+    .finally(() => clearTimeout(timer));
   return channel;
 }
 
-function dial(target: TunnelTarget): Socket {
-  const to = target.protocol === 'unix' ? { path: target.path } : { host: target.host, port: target.port };
-  return connect({ ...to, allowHalfOpen: true, noDelay: true });
+/** Connects to the first permitted address that answers. */
+async function dial(
+  target: Exclude<TunnelTarget, { readonly protocol: 'udp' }>,
+  permit: Permit,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const to = target.protocol === 'unix' ? { path: target.path } : await addressed(target, permit, signal);
+  signal.throwIfAborted();
+  const socket = connect({ ...to, allowHalfOpen: true, noDelay: true });
+  try {
+    await once(socket, 'connect', { signal });
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+async function addressed(
+  { host, port }: { readonly host: string; readonly port: number },
+  permit: Permit,
+  signal: AbortSignal,
+) {
+  const addresses = await permittedAddresses(host, permit, signal);
+  const [first = ''] = addresses;
+  if (addresses.length === 1) return { host: first, port };
+  const all = addresses.map((address) => ({ address, family: isIP(address) }));
+  const lookup = (_name: string, _options: unknown, done: (error: null, found: typeof all) => void) =>
+    done(null, all);
+  return { host, port, lookup, autoSelectFamily: true };
 }

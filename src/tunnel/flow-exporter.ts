@@ -1,22 +1,24 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { errorText } from '../errors.js';
-import type { Logger } from '../log.js';
-import { TUNNEL_FLOW_IDLE_MS, TUNNEL_FLOW_QUEUE } from '../wire/tunnel-limits.js';
+import { TUNNEL_DIAL_MS, TUNNEL_FLOW_IDLE_MS, TUNNEL_FLOW_QUEUE } from '../wire/tunnel-limits.js';
 import type { ChannelHandler } from './mux.js';
+import { type Permit, permittedAddresses } from './reach.js';
 import type { Tunnel } from './tunnel.js';
+
+/** Where the datagrams of a flow go, which of its addresses may be used, and who is told if none can. */
+export interface FlowTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly permit: Permit;
+  readonly refuse: (reason: string) => void;
+}
 
 /**
  * One UDP source of the importing side: a connected socket of its own here, so that answers find their way and
  * nobody else's datagrams do. Ends after a time without traffic.
  */
-export function serveFlow(
-  tunnel: Tunnel,
-  id: number,
-  target: { readonly host: string; readonly port: number },
-  log: Logger,
-): ChannelHandler {
+export function serveFlow(tunnel: Tunnel, id: number, target: FlowTarget): ChannelHandler {
   let socket: Socket | undefined;
   let over = false;
   const early: Buffer[] = [];
@@ -54,9 +56,8 @@ export function serveFlow(
       tunnel.mux.accept(id, true);
       for (const payload of early.splice(0)) opened.send(payload, () => {});
     },
-    (error) => {
-      log.info(`udp:${target.host}:${target.port} cannot be reached: ${errorText(error)}`);
-      tunnel.mux.refuse(id, errorText(error));
+    (error: NodeJS.ErrnoException) => {
+      target.refuse(error.code ?? errorText(error));
       close(false);
     },
   );
@@ -71,8 +72,8 @@ export function serveFlow(
   };
 }
 
-async function open({ host, port }: { readonly host: string; readonly port: number }): Promise<Socket> {
-  const address = isIP(host) === 0 ? (await lookup(host)).address : host;
+async function open({ host, port, permit }: FlowTarget): Promise<Socket> {
+  const [address = ''] = await permittedAddresses(host, permit, AbortSignal.timeout(TUNNEL_DIAL_MS));
   const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
   try {
     await new Promise<void>((resolve, reject) => {

@@ -8,16 +8,21 @@ export interface TunnelHello {
   readonly exports: readonly string[];
   /** The inviter goes on with the tunnel that has this token, 16 bytes, instead of a new one. */
   readonly resume?: Buffer;
+  /** Targets beyond that list may be asked for; rules that the other side does not see decide. */
+  readonly any?: boolean;
 }
+
+const ANY_CAP = 'any';
 
 const EXPORTS_MAX = 256;
 const TOKEN = /^[A-Za-z0-9_-]{22}$/;
 
-/** JSON: `v` the version, `exports` a list of texts, `caps` a list of names of additions, none today, `resume` the token. */
+/** JSON: `v` the version, `exports` a list of texts, `caps` a list of names of additions (`any`), `resume` the token. */
 export function encodeHello(hello: TunnelHello): string {
   const exports = hello.exports.slice(0, EXPORTS_MAX);
   const resume = hello.resume && { resume: hello.resume.toString('base64url') };
-  const text = () => JSON.stringify({ v: TUNNEL_VERSION, exports, caps: [], ...resume });
+  const caps = hello.any ? [ANY_CAP] : [];
+  const text = () => JSON.stringify({ v: TUNNEL_VERSION, exports, caps, ...resume });
   while (Buffer.byteLength(text()) > TUNNEL_HELLO_BYTES) exports.pop();
   return text();
 }
@@ -32,7 +37,7 @@ export function readHello(frame: TunnelFrame): TunnelHello {
     throw malformed();
   }
   if (typeof value !== 'object' || value === null) throw malformed();
-  const { v, exports, resume } = value as Readonly<Record<string, unknown>>;
+  const { v, exports, caps, resume } = value as Readonly<Record<string, unknown>>;
   if (v !== TUNNEL_VERSION) {
     throw new AwlError(
       'MESSAGE_UNSUPPORTED',
@@ -47,6 +52,7 @@ export function readHello(frame: TunnelFrame): TunnelHello {
   return {
     exports: exports.filter((one): one is string => typeof one === 'string' && one.length < 512),
     ...(resume !== undefined && { resume: Buffer.from(resume, 'base64url') }),
+    ...(Array.isArray(caps) && caps.includes(ANY_CAP) && { any: true }),
   };
 }
 

@@ -29,7 +29,9 @@ export interface ImportSpec {
 }
 
 const DEFAULT_HOST = '127.0.0.1';
-const HOST = String.raw`\[[0-9A-Fa-f:.]+\]|\d{1,3}(?:\.\d{1,3}){3}|[A-Za-z_][A-Za-z0-9_.-]{0,252}`;
+/** A name may begin with digits but is not made of them alone: those are ports and addresses. */
+const NAME = String.raw`(?=[\d.-]*[A-Za-z_])[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}`;
+const HOST = String.raw`\[[0-9A-Fa-f:.]+\]|\d{1,3}(?:\.\d{1,3}){3}|${NAME}`;
 const PORTS = String.raw`\d{1,5}(?:-\d{1,5})?`;
 /** A path without colon or control characters. */
 const PATH = String.raw`[^:\p{Cc}]{1,107}`;

@@ -18,6 +18,35 @@ export const TUNNEL_OPTIONS = [
     details: 'Without HOST it is 127.0.0.1. Names are looked up here.',
   },
   {
+    name: 'export-any',
+    type: 'text',
+    group: 'tunnel',
+    commands: ['session'],
+    placeholder: 'HOST:PORT',
+    repeatable: true,
+    separator: /[\s;]+/,
+    conflicts: PROGRAM,
+    help: 'let the peer also reach every target within this rule, for example 10.0.0.0/8:*, with its --socks5; repeat it for more',
+    details:
+      'HOST is an address, a network such as 10.0.0.0/8 or [2001:db8::/32], or "*"; PORT a port, a range or "*". ' +
+      'tcp:HOST:PORT and udp:HOST:PORT tell the two apart; "OWNER/PIN:*:*:*," before a rule limits it to that peer. ' +
+      'Names are looked up here and judged by their addresses. What no rule allows is refused. "*" is every ' +
+      "address, this machine's own services included: close them with --export-except.",
+  },
+  {
+    name: 'export-except',
+    type: 'text',
+    group: 'tunnel',
+    commands: ['session'],
+    placeholder: 'HOST:PORT',
+    repeatable: true,
+    separator: /[\s;]+/,
+    requires: ['export-any'],
+    help: 'close to the peer what --export-any would allow; the rules are the same, and these win',
+    details:
+      'A rule for 127.0.0.1 or ::1 closes every address of this machine. An --export is not touched by it.',
+  },
+  {
     name: 'import',
     type: 'text',
     group: 'tunnel',
@@ -30,6 +59,17 @@ export const TUNNEL_OPTIONS = [
     details:
       'Without ADDRESS it listens on 127.0.0.1; without TARGET it leads to the same port there. HOST is as the peer ' +
       'wrote it in --export, by default 127.0.0.1. unix:PATH may stand on either side: unix:/tmp/db.sock:5432.',
+  },
+  {
+    name: 'socks5',
+    type: 'text',
+    group: 'tunnel',
+    commands: ['session'],
+    placeholder: '[ADDRESS:]PORT',
+    conflicts: PROGRAM,
+    help: 'listen here as SOCKS 5 and HTTP proxy; the peer connects to what it gives with --export-any and --export, and looks names up',
+    details:
+      'Without ADDRESS it listens on 127.0.0.1. Who can connect there can use it: there is no password.',
   },
   {
     name: 'stdio',

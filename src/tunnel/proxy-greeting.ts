@@ -1,0 +1,142 @@
+import type { Socket } from 'node:net';
+import { errorText } from '../errors.js';
+import {
+  ConnectProblem,
+  type ConnectStatus,
+  encodeConnectAnswer,
+  HTTP_HEAD_BYTES,
+  readConnect,
+} from '../wire/http-connect.js';
+import {
+  encodeChoice,
+  encodeReply,
+  readGreeting,
+  readRequest,
+  SOCKS5_COMMANDS,
+  SOCKS5_METHODS,
+  type Socks5Address,
+  type Socks5Reply,
+} from '../wire/socks5.js';
+import type { RefusalKind } from '../wire/tunnel-refusal.js';
+
+/** How an attempt ended, in words that both protocols can say. */
+export type Outcome = 'succeeded' | 'unsupported' | RefusalKind;
+
+/** What a local program wants, and how it is answered: once; what is not success ends the connection. */
+export interface Greeting {
+  readonly to: Socks5Address;
+  readonly answer: (outcome: Outcome, detail?: string) => void;
+}
+
+const SOCKS_REPLIES: Readonly<Record<Outcome, Socks5Reply>> = {
+  succeeded: 'succeeded',
+  unsupported: 'addressUnsupported',
+  forbidden: 'forbidden',
+  refused: 'refused',
+  unreachable: 'networkUnreachable',
+  'not-found': 'hostUnreachable',
+  timeout: 'expired',
+  busy: 'failed',
+  failed: 'failed',
+};
+const HTTP_STATUSES: Readonly<Record<Outcome, ConnectStatus>> = {
+  succeeded: 200,
+  unsupported: 400,
+  forbidden: 403,
+  refused: 502,
+  unreachable: 502,
+  'not-found': 502,
+  timeout: 504,
+  busy: 503,
+  failed: 502,
+};
+
+/** The largest message of SOCKS is 262 octets; a program may send what comes after it at once. */
+const WAITING_BYTES = HTTP_HEAD_BYTES + 65_536;
+const LEAVE_MS = 1_000;
+
+/**
+ * Hears a program out until it is known where it wants to go; what it sent beyond that is left in the socket.
+ * Undefined if it was refused or went away; the caller has the clock.
+ */
+export function greet(socket: Socket): Promise<Greeting | undefined> {
+  let waiting = Buffer.alloc(0);
+  let chosen = false;
+  return new Promise((resolve) => {
+    const finish = (greeting: Greeting | undefined) => {
+      socket.pause();
+      socket.off('data', onData).off('end', onEnd).off('close', onEnd);
+      if (waiting.length > 0 && !socket.destroyed) socket.unshift(waiting);
+      resolve(greeting);
+    };
+    const onEnd = () => {
+      finish(undefined);
+      socket.destroy();
+    };
+    const refuse = (bytes?: Buffer) => {
+      waiting = Buffer.alloc(0);
+      finish(undefined);
+      end(socket, bytes);
+    };
+    const socks = () => {
+      if (!chosen) {
+        const greeting = readGreeting(waiting);
+        if (!greeting) return;
+        waiting = waiting.subarray(greeting.length);
+        chosen = greeting.methods.includes(SOCKS5_METHODS.none);
+        if (!chosen) return refuse(encodeChoice(SOCKS5_METHODS.unacceptable));
+        socket.write(encodeChoice(SOCKS5_METHODS.none));
+      }
+      const request = readRequest(waiting);
+      if (!request) return;
+      waiting = waiting.subarray(request.length);
+      const { command, to } = request;
+      if (command !== SOCKS5_COMMANDS.connect) return refuse(encodeReply('commandUnsupported'));
+      if (!to) return refuse(encodeReply('addressUnsupported'));
+      finish({ to, answer: answerer(socket, (outcome) => encodeReply(SOCKS_REPLIES[outcome])) });
+    };
+    const http = () => {
+      const head = readConnect(waiting);
+      if (!head) return;
+      waiting = waiting.subarray(head.length);
+      const encode = (outcome: Outcome, detail?: string) =>
+        encodeConnectAnswer(HTTP_STATUSES[outcome], detail && `the far side says: ${detail}`);
+      finish({ to: head, answer: answerer(socket, encode) });
+    };
+    const onData = (data: Buffer) => {
+      waiting = Buffer.concat([waiting, data]);
+      try {
+        if (waiting.length > WAITING_BYTES) refuse();
+        else if (chosen || waiting[0] === 5) socks();
+        else http();
+      } catch (error) {
+        refuse(
+          error instanceof ConnectProblem ? encodeConnectAnswer(error.status, errorText(error)) : undefined,
+        );
+      }
+    };
+    socket.on('data', onData).once('end', onEnd).once('close', onEnd);
+  });
+}
+
+function answerer(socket: Socket, encode: (outcome: Outcome, detail?: string) => Buffer): Greeting['answer'] {
+  let answered = false;
+  return (outcome, detail) => {
+    if (answered || socket.destroyed) return;
+    answered = true;
+    const bytes = encode(outcome, detail);
+    if (outcome === 'succeeded') socket.write(bytes);
+    else end(socket, bytes);
+  };
+}
+
+/** Says the last word and hears the program out for a moment: closing on unread bytes would take the word back. */
+function end(socket: Socket, bytes?: Buffer): void {
+  if (!bytes) {
+    socket.destroy();
+    return;
+  }
+  const timer = setTimeout(() => socket.destroy(), LEAVE_MS);
+  socket.once('close', () => clearTimeout(timer)).once('end', () => socket.destroySoon());
+  socket.resume().end(bytes);
+}
