@@ -67,3 +67,34 @@ test.each([
   await expect(failed).rejects.toMatchObject({ code: 'USAGE_CONFLICT' });
   for (const name of names) await expect(failed).rejects.toThrow(name);
 });
+
+test('rules and a proxy are read from the command line and from a file', async () => {
+  const { settings } = await settingsOf([...BASE, '--socks5=1080'], {
+    config: 'export-any=10.0.0.0/8:* a/b:*:*:*,udp:*:53\nexport-except=127.0.0.1:22; 10.0.0.1:*',
+  });
+  expect(settings.tunnel?.socks5).toEqual({ address: '127.0.0.1', port: 1080 });
+  const shown = (settings.tunnel?.any?.allows ?? []).map(({ source, destination }) => [
+    source.id,
+    destination.network,
+    destination.host,
+    destination.port,
+  ]);
+  expect(shown).toEqual([
+    ['*', '*', '10.0.0.0/8', '*'],
+    ['a/b', 'udp', '*', '53'],
+  ]);
+  expect(settings.tunnel?.any?.blocks).toHaveLength(2);
+  const other = await settingsOf([...BASE, '--socks5=[::1]:99']);
+  expect(other.settings.tunnel?.socks5).toEqual({ address: '::1', port: 99 });
+});
+
+test.each([
+  [['--export-any=localhost:22'], /"localhost:22" names the host "localhost"; rules hold addresses/],
+  [['--export-any=22'], /is no rule/],
+  [['--export-any'], /--export-any has no value/],
+  [['--export-except=*'], /--export-any/],
+  [['--socks5=example.org:1'], /needs an IP address/],
+  [['--socks5=99999'], /port 99999/],
+])('%j says what is wrong', async (line, message) => {
+  await expect(Promise.resolve().then(() => settingsOf([...BASE, ...line]))).rejects.toThrow(message);
+});
