@@ -24,17 +24,17 @@ export function tunnelSettings(values: OptionValues): CliTunnel | undefined {
   const imports = values.texts('import').flatMap((text) => read(values, 'import', text, parseImport));
   const text = values.text('stdio');
   const stdio = text === undefined ? undefined : read(values, 'stdio', text, parseConnection);
-  const any = rules(values);
+  const rules = anyRules(values);
   const proxy = values.text('socks5');
   const socks5 = proxy === undefined ? undefined : read(values, 'socks5', proxy, parseProxy);
-  if (exports.length === 0 && imports.length === 0 && !stdio && !any && !socks5) return undefined;
+  if (exports.length === 0 && imports.length === 0 && !stdio && !rules && !socks5) return undefined;
   return {
-    tunnel: { exports, imports, ...(any && { any }), ...(socks5 && { socks5 }) },
+    tunnel: { exports, imports, ...(rules && { rules }), ...(socks5 && { socks5 }) },
     ...(stdio && { stdio }),
   };
 }
 
-function rules(values: OptionValues): Acl | undefined {
+function anyRules(values: OptionValues): Acl | undefined {
   const list = (name: OptionName) =>
     values.texts(name).map((text) => read(values, name, text, (one) => parseRule(one)));
   const allows = list('export-any');

@@ -23,7 +23,7 @@ export interface TunnelSettings {
   /** Where we listen, and what of the peer it leads to. */
   readonly imports: readonly ImportSpec[];
   /** Rules for what else the peer may reach; without them nothing. */
-  readonly any?: Acl;
+  readonly rules?: Acl;
   /** Where a SOCKS 5 and HTTP proxy listens, for what the peer exports or allows. */
   readonly socks5?: Endpoint;
   /** One connection over these streams; the session ends with it. */
@@ -57,10 +57,10 @@ export async function runTunnel(
     keys: deriveTunnelKeys(sessionKey, passage.role),
     release: () => passage.close(),
   });
-  const { any } = wanted;
-  const own = { exports: wanted.exports.map(formatExport), ...(any && { any: true }) };
+  const { rules } = wanted;
+  const own = { exports: wanted.exports.map(formatExport), ...(rules && { any: true }) };
   const greeted = await greet({ carrier, hello: own, ...signal });
-  const onOpen = serveExports(wanted.exports, log, any && { acl: any, peer: formatName(passage.peer) });
+  const onOpen = serveExports(wanted.exports, log, rules && { acl: rules, peer: formatName(passage.peer) });
   const tunnel = new Tunnel({ role: passage.role, onOpen, log, ...signal }, greeted);
   let listeners: Listener[] = [];
   try {

@@ -24,10 +24,10 @@ const NOBODY: ChannelHandler = {
 };
 
 /**
- * Answers the peer's opens: what is on the list, or within the rules of `any`, is connected from here, everything
+ * Answers the peer's opens: what is on the list, or within the rules of `within`, is connected from here, everything
  * else refused. Names are looked up here, and what they lead to is judged again.
  */
-export function serveExports(exports: readonly ExportSpec[], log: Logger, any?: AnyTargets) {
+export function serveExports(exports: readonly ExportSpec[], log: Logger, within?: AnyTargets) {
   let refused = 0;
   const forbid = (tunnel: Tunnel, id: number, text: string, reason: string) => {
     refused += 1;
@@ -39,7 +39,7 @@ export function serveExports(exports: readonly ExportSpec[], log: Logger, any?: 
   };
   return (tunnel: Tunnel, id: number, text: string): ChannelHandler => {
     const target = readTarget(text);
-    const permit = target && permitFor(target, exports, any);
+    const permit = target && permitFor(target, exports, within);
     if (!target || !permit) {
       forbid(tunnel, id, text, REFUSALS.unlisted);
       return NOBODY;

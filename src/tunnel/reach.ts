@@ -23,17 +23,17 @@ export type Permit = (address: string) => boolean;
 export function permitFor(
   target: TunnelTarget,
   exports: readonly ExportSpec[],
-  any?: AnyTargets,
+  within?: AnyTargets,
 ): Permit | undefined {
   if (isExported(target, exports)) {
     if (target.protocol === 'unix' || isIP(target.host) !== 0 || isOwnName(target.host)) return () => true;
     return (address) => !aliasesOf(address).includes('127.0.0.1');
   }
-  if (!any || target.protocol === 'unix') return undefined;
+  if (!within || target.protocol === 'unix') return undefined;
   const { protocol: network, port } = target;
-  const source = { id: any.peer, network, host: '', port: '' };
+  const source = { id: within.peer, network, host: '', port: '' };
   const own = ownAddresses();
-  return (host) => judge(any.acl, source, { id: '', network, host, port }, { own }) === 'allowed';
+  return (host) => judge(within.acl, source, { id: '', network, host, port }, { own }) === 'allowed';
 }
 
 /**

@@ -20,7 +20,7 @@ interface Rules {
 async function open({ exports = [], ...rules }: Rules): Promise<{ pair: TunnelPair; proxy: number }> {
   const pair = await openPair(
     tunnelSettings({}, { socks5: { address: '127.0.0.1', port: 0 } }),
-    tunnelSettings({ exports }, rules.allows ? { any: parseAcl(rules) } : {}),
+    tunnelSettings({ exports }, rules.allows ? { rules: parseAcl(rules) } : {}),
   );
   cleanup.push(pair.close);
   const at = pair.event('alice', 'tunnel-open')?.imports[0] ?? '';

@@ -73,7 +73,7 @@ test('rules and a proxy are read from the command line and from a file', async (
     config: 'export-any=10.0.0.0/8:* a/b:*:*:*,udp:*:53\nexport-except=127.0.0.1:22; 10.0.0.1:*',
   });
   expect(settings.tunnel?.socks5).toEqual({ address: '127.0.0.1', port: 1080 });
-  const shown = (settings.tunnel?.any?.allows ?? []).map(({ source, destination }) => [
+  const shown = (settings.tunnel?.rules?.allows ?? []).map(({ source, destination }) => [
     source.id,
     destination.network,
     destination.host,
@@ -83,7 +83,7 @@ test('rules and a proxy are read from the command line and from a file', async (
     ['*', '*', '10.0.0.0/8', '*'],
     ['a/b', 'udp', '*', '53'],
   ]);
-  expect(settings.tunnel?.any?.blocks).toHaveLength(2);
+  expect(settings.tunnel?.rules?.blocks).toHaveLength(2);
   const other = await settingsOf([...BASE, '--socks5=[::1]:99']);
   expect(other.settings.tunnel?.socks5).toEqual({ address: '::1', port: 99 });
 });
