@@ -28,8 +28,16 @@ export function tunnelSettings(values: OptionValues): CliTunnel | undefined {
   const proxy = values.text('socks5');
   const socks5 = proxy === undefined ? undefined : read(values, 'socks5', proxy, parseProxy);
   if (exports.length === 0 && imports.length === 0 && !stdio && !rules && !socks5) return undefined;
+  const seconds = values.number('reconnect-timeout');
+  const reconnectMs = seconds === undefined ? undefined : Math.round(seconds * 1000);
   return {
-    tunnel: { exports, imports, ...(rules && { rules }), ...(socks5 && { socks5 }) },
+    tunnel: {
+      exports,
+      imports,
+      ...(rules && { rules }),
+      ...(socks5 && { socks5 }),
+      ...(reconnectMs !== undefined && { reconnectMs }),
+    },
     ...(stdio && { stdio }),
   };
 }

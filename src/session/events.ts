@@ -42,6 +42,23 @@ export type AwlEvent =
       readonly offered: readonly string[];
     }
   | {
+      /** The path is lost; open connections wait for another one. */
+      readonly event: 'reconnecting';
+      readonly session: string;
+      readonly code: ErrorCode;
+      readonly message: string;
+    }
+  | {
+      /** The tunnel goes on over another path. */
+      readonly event: 'reconnected';
+      readonly session: string;
+      /** `udp`, `tcp` or `relay`. */
+      readonly path: string;
+      readonly alien?: string;
+      /** Since the loss. */
+      readonly ms: number;
+    }
+  | {
       readonly event: 'tunnel-closed';
       readonly session: string;
       readonly reason: string;

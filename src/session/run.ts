@@ -3,12 +3,13 @@ import { formatName } from '../identity/names.js';
 import { silentLogger } from '../log.js';
 import { accept } from './acceptor.js';
 import { invite } from './initiator.js';
+import { LivingTunnels } from './living.js';
 import { takeLock } from './lock.js';
 import type { Passage } from './passage.js';
 import { exitStatus, runPayload } from './payload.js';
 import type { AcceptorSettings, SessionSettings } from './settings.js';
 import { ensureStateDirectory, stateDirectory, stateKey } from './state-dir.js';
-import { runTunnel } from './tunnel.js';
+import { type Returning, runTunnel } from './tunnel.js';
 
 /**
  * The one-shot initiator: invites, punches, runs the payload.
@@ -17,7 +18,8 @@ import { runTunnel } from './tunnel.js';
  */
 export async function runInitiator(settings: SessionSettings): Promise<number> {
   requireUse(settings);
-  return use(await invite(settings), settings);
+  const again = (signal: AbortSignal) => invite({ ...settings, signal });
+  return use(await invite(settings), settings, { invite: again });
 }
 
 /**
@@ -37,14 +39,21 @@ export async function runAcceptor(settings: AcceptorSettings): Promise<number> {
     return 0;
   }
   const payloads = new Set<Promise<number>>();
+  const living = new LivingTunnels();
+  const served = new AbortController();
+  // The peer of the one session may come back; until that ends, somebody has to be there.
+  const stays = settings.tunnel && settings.tunnel.reconnectMs !== 0;
+  const signal = settings.signal ? AbortSignal.any([settings.signal, served.signal]) : served.signal;
   let first: Promise<number> | undefined;
   try {
-    for await (const passage of accept(settings)) {
-      const payload = payloadOf(passage, settings);
+    for await (const passage of accept({ ...settings, signal })) {
+      const only = settings.once === true && first !== undefined;
+      const payload = payloadOf(passage, settings, { living, only });
       first ??= payload;
       payloads.add(payload);
       void payload.finally(() => payloads.delete(payload));
-      if (settings.once) break;
+      if (settings.once && !stays) break;
+      if (settings.once) void first.finally(() => served.abort());
     }
   } finally {
     lock.release();
@@ -56,9 +65,9 @@ export async function runAcceptor(settings: AcceptorSettings): Promise<number> {
 }
 
 /** One payload of the accept loop; its failure is a line in the log, never the end of the loop. */
-async function payloadOf(passage: Passage, settings: SessionSettings): Promise<number> {
+async function payloadOf(passage: Passage, settings: SessionSettings, returning: Returning): Promise<number> {
   try {
-    return await use(passage, settings);
+    return await use(passage, settings, returning);
   } catch (error) {
     const known = isAwlError(error) ? error : new AwlError('INTERNAL', errorText(error), { cause: error });
     const log = (settings.log ?? silentLogger).child(passage.session);
@@ -76,9 +85,9 @@ async function payloadOf(passage: Passage, settings: SessionSettings): Promise<n
 }
 
 /** Hands the passage to the program or to the built-in tunnel; yields the exit status. */
-async function use(passage: Passage, settings: SessionSettings): Promise<number> {
+async function use(passage: Passage, settings: SessionSettings, returning: Returning): Promise<number> {
   const { exec, tunnel } = settings;
-  if (tunnel) return runTunnel(passage, tunnel, settings);
+  if (tunnel) return runTunnel(passage, tunnel, settings, returning);
   return exec ? exitStatus(await runPayload(passage, exec, settings)) : 0;
 }
 

@@ -1,19 +1,23 @@
-import { AwlError } from '../errors.js';
+import { type AwlError, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
-import { silentLogger } from '../log.js';
+import { type Logger, silentLogger } from '../log.js';
 import { serveExports } from '../tunnel/exporter.js';
-import { greet } from '../tunnel/greeting.js';
+import type { Greeted } from '../tunnel/greeting.js';
 import { listenForImports } from '../tunnel/importer.js';
 import type { Listener } from '../tunnel/listener.js';
 import { listenForProxy } from '../tunnel/proxy.js';
 import { joinStdio, type StdioStreams } from '../tunnel/stdio.js';
 import { Tunnel } from '../tunnel/tunnel.js';
-import { openUdx } from '../tunnel/udx.js';
 import type { Endpoint } from '../util/endpoint.js';
+import { formatEndpoint } from '../util/endpoint.js';
 import type { Acl } from '../wire/acl.js';
-import { deriveTunnelKeys } from '../wire/tunnel-keys.js';
+import type { TunnelHello } from '../wire/tunnel-hello.js';
+import { TUNNEL_RECONNECT_MS } from '../wire/tunnel-limits.js';
 import { type ExportSpec, formatExport, type ImportSpec, type TunnelTarget } from '../wire/tunnel-target.js';
+import { declineResumption, greetOver } from './carrying.js';
+import type { LivingTunnels } from './living.js';
 import type { Passage } from './passage.js';
+import { bringBack } from './reconnecting.js';
 import type { SessionSettings } from './settings.js';
 
 /** What the built-in tunnel does on a passage. */
@@ -28,11 +32,24 @@ export interface TunnelSettings {
   readonly socks5?: Endpoint;
   /** One connection over these streams; the session ends with it. */
   readonly stdio?: StdioStreams & { readonly target: TunnelTarget };
+  /** How long a tunnel that lost its path is kept for the next one; default 10 minutes, 0 for not at all. */
+  readonly reconnectMs?: number;
+}
+
+/** How a tunnel that lost its path comes to another one. */
+export interface Returning {
+  /** The inviter asks the peer again. */
+  readonly invite?: (signal: AbortSignal) => Promise<Passage>;
+  /** The acceptor keeps what its peers may come back to. */
+  readonly living?: LivingTunnels;
+  /** Only who comes back is welcome. */
+  readonly only?: boolean;
 }
 
 /**
  * Hands the passage to the built-in tunnel and stays until it ends: by our signal or the peer's leave, or with the
- * connection of `stdio`. The passage's port is closed in any case.
+ * connection of `stdio`. Or the passage becomes the new path of a tunnel that lives already. The passage's port is
+ * closed in any case.
  * @returns 0
  * @throws AwlError TUNNEL_REFUSED, TUNNEL_BIND, TUNNEL_LOST
  */
@@ -40,51 +57,127 @@ export async function runTunnel(
   passage: Passage,
   wanted: TunnelSettings,
   settings: SessionSettings,
+  returning: Returning = {},
 ): Promise<number> {
-  const { session, sessionKey } = passage;
-  const log = (settings.log ?? silentLogger).child(session);
-  if (!sessionKey) {
-    await passage.close();
-    const peer = formatName(passage.peer);
-    throw new AwlError('TUNNEL_REFUSED', `${peer} gave no key to encrypt a tunnel with; it is not awl`, {
-      hint: 'the built-in tunnel needs awl and sealed messages on both sides; with plexus use --exec-command',
-    });
-  }
-  const signal = settings.signal && { signal: settings.signal };
-  const carrier = await openUdx({
-    local: passage.inner,
-    peer: passage.alien,
-    keys: deriveTunnelKeys(sessionKey, passage.role),
-    release: () => passage.close(),
-  });
+  const log = (settings.log ?? silentLogger).child(passage.session);
+  const reconnectMs = wanted.reconnectMs ?? TUNNEL_RECONNECT_MS;
   const { rules } = wanted;
-  const own = { exports: wanted.exports.map(formatExport), ...(rules && { any: true }) };
-  const greeted = await greet({ carrier, hello: own, ...signal });
-  const onOpen = serveExports(wanted.exports, log, rules && { acl: rules, peer: formatName(passage.peer) });
-  const tunnel = new Tunnel({ role: passage.role, onOpen, log, ...signal }, greeted);
-  let listeners: Listener[] = [];
-  try {
-    listeners = await listenForImports(tunnel, wanted.imports, log);
-    if (wanted.socks5) listeners.push(await listenForProxy(tunnel, wanted.socks5, log));
-    const hello = tunnel.peerHello;
-    const offered = [...hello.exports, ...(hello.any ? ['any'] : [])];
-    if (wanted.socks5 && !hello.any) {
-      log.warning('the peer gives no --export-any: the proxy reaches what it exports and nothing else');
-    }
-    const imports = listeners.map(({ at }) => at);
-    log.info(
-      `tunnel to ${formatName(passage.peer)}: listening on ${imports.join(', ') || 'nothing'}, ` +
-        `the peer exports ${offered.join(', ') || 'nothing'}`,
-    );
-    settings.onEvent?.({ event: 'tunnel-open', session, imports, offered });
-    const reason = await (wanted.stdio ? stdio(tunnel, wanted.stdio) : tunnel.closed);
-    const { sent, received } = tunnel.stats;
-    log.info(`tunnel closed: ${reason}; ${sent} bytes out, ${received} in`);
-    settings.onEvent?.({ event: 'tunnel-closed', session, reason, sent, received });
+  const hello: TunnelHello = {
+    exports: wanted.exports.map(formatExport),
+    keeps: reconnectMs > 0,
+    ...(rules && { any: true }),
+  };
+  const greeted = await greetOver(passage, hello, settings.signal);
+  const { resume, keeps } = greeted.hello;
+  if (resume || returning.only) {
+    return comeBack(greeted, resume && returning.living?.find(resume, passage), passage, log);
+  }
+  const session = new TunnelSession(passage, settings, log);
+  const tunnel: Tunnel = new Tunnel(
+    {
+      role: passage.role,
+      onOpen: serveExports(wanted.exports, log, rules && { acl: rules, peer: formatName(passage.peer) }),
+      // Who does not keep its end has nothing to go on with.
+      reconnectMs: keeps ? reconnectMs : 0,
+      onLost: (error) => {
+        session.lost(error);
+        const { invite } = returning;
+        if (invite) void bringBack(tunnel, { hello, invite, log });
+      },
+      onMoved: () => session.moved(tunnel),
+      log,
+      ...(settings.signal && { signal: settings.signal }),
+    },
+    greeted,
+  );
+  returning.living?.add(tunnel, passage);
+  return session.serve(tunnel, wanted);
+}
+
+/** The peer has another path for a tunnel that lives here, or believes so. */
+async function comeBack(
+  greeted: Greeted,
+  tunnel: Tunnel | undefined,
+  passage: Passage,
+  log: Logger,
+): Promise<number> {
+  const peer = formatName(passage.peer);
+  if (!tunnel) {
+    log.warning(`${peer} wants to go on with a tunnel that is not here (any more)`);
+    await declineResumption(greeted);
     return 0;
-  } finally {
-    await Promise.all(listeners.map((listener) => listener.close()));
-    await tunnel.close('the session ended');
+  }
+  try {
+    await tunnel.attach(greeted);
+  } catch (error) {
+    if (!isAwlError(error)) throw error;
+    log.warning(`${peer} did not come back: ${error.message}`);
+  }
+  return 0;
+}
+
+/** What one tunnel reports, and the work it does, from its first path to its end. */
+class TunnelSession {
+  readonly #passage: Passage;
+  readonly #settings: SessionSettings;
+  readonly #log: Logger;
+  #lostAt = 0;
+  #away = false;
+
+  constructor(passage: Passage, settings: SessionSettings, log: Logger) {
+    this.#passage = passage;
+    this.#settings = settings;
+    this.#log = log;
+  }
+
+  lost(error: AwlError): void {
+    if (this.#away) return;
+    this.#away = true;
+    this.#lostAt = performance.now();
+    const { session, peer } = this.#passage;
+    this.#log.warning(`the path to ${formatName(peer)} is lost, its connections wait: ${error.message}`);
+    this.#settings.onEvent?.({ event: 'reconnecting', session, code: error.code, message: error.message });
+  }
+
+  moved({ carrier }: Tunnel): void {
+    const ms = this.#away ? Math.round(performance.now() - this.#lostAt) : 0;
+    this.#away = false;
+    const { session, peer } = this.#passage;
+    const path = carrier?.kind ?? '';
+    const at = carrier?.peer && formatEndpoint(carrier.peer);
+    this.#log.info(
+      `the tunnel to ${formatName(peer)} goes on over ${path} ${at ?? ''}, ${ms} ms after the loss`,
+    );
+    this.#settings.onEvent?.({ event: 'reconnected', session, path, ...(at && { alien: at }), ms });
+  }
+
+  async serve(tunnel: Tunnel, wanted: TunnelSettings): Promise<number> {
+    const log = this.#log;
+    const { session, peer } = this.#passage;
+    let listeners: Listener[] = [];
+    try {
+      listeners = await listenForImports(tunnel, wanted.imports, log);
+      if (wanted.socks5) listeners.push(await listenForProxy(tunnel, wanted.socks5, log));
+      const hello = tunnel.peerHello;
+      const offered = [...hello.exports, ...(hello.any ? ['any'] : [])];
+      if (wanted.socks5 && !hello.any) {
+        log.warning('the peer gives no --export-any: the proxy reaches what it exports and nothing else');
+      }
+      const imports = listeners.map(({ at }) => at);
+      log.info(
+        `tunnel to ${formatName(peer)}: listening on ${imports.join(', ') || 'nothing'}, ` +
+          `the peer exports ${offered.join(', ') || 'nothing'}`,
+      );
+      this.#settings.onEvent?.({ event: 'tunnel-open', session, imports, offered });
+      const reason = await (wanted.stdio ? stdio(tunnel, wanted.stdio) : tunnel.closed);
+      const { sent, received } = tunnel.stats;
+      log.info(`tunnel closed: ${reason}; ${sent} bytes out, ${received} in`);
+      this.#settings.onEvent?.({ event: 'tunnel-closed', session, reason, sent, received });
+      return 0;
+    } finally {
+      await Promise.all(listeners.map((listener) => listener.close()));
+      await tunnel.close('the session ended');
+    }
   }
 }
 

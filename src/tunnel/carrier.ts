@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events';
+import type { Endpoint } from '../util/endpoint.js';
 import type { TunnelKeys } from '../wire/tunnel-keys.js';
 
 /**
@@ -42,6 +43,8 @@ export interface CarrierStats {
 export interface Carrier {
   /** For people: `udp`, `tcp`, `relay`. */
   readonly kind: string;
+  /** The peer's address, where there is one. */
+  readonly peer?: Endpoint;
   readonly stream: ByteStream;
   readonly keys: TunnelKeys;
   readonly secure?: boolean;

@@ -101,7 +101,7 @@ export function firstCount(link: Link): Promise<number> {
         link.pause();
         try {
           const [frame] = decodeFrames(record);
-          if (frame?.type === 'bye') throw lost('the peer does not know it any more');
+          if (frame?.type === 'bye') throw forgotten();
           if (frame?.type !== 'resume') throw lost('the peer does not go on with it');
           resolve(bodyCount(frame));
         } catch (error) {
@@ -114,6 +114,12 @@ export function firstCount(link: Link): Promise<number> {
         reject(error);
       },
     });
+  });
+}
+
+function forgotten(): AwlError {
+  return new AwlError('TUNNEL_REFUSED', 'the peer does not know the tunnel any more', {
+    hint: 'awl was started anew there, or waited in vain and gave up; start the session again',
   });
 }
 

@@ -1,4 +1,4 @@
-import { AwlError } from '../errors.js';
+import { AwlError, isAwlError } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { PunchRole } from '../wire/confirm.js';
 import {
@@ -27,10 +27,12 @@ export interface TunnelOptions {
   readonly role: PunchRole;
   /** The peer asks for a target; what is returned is told everything about it. */
   readonly onOpen: (tunnel: Tunnel, id: number, target: string) => ChannelHandler;
-  /** How long the tunnel waits for another carrier when it has lost its own; without it, it ends at once. */
+  /** How long the tunnel waits for another carrier when it has lost its own; without it, or 0, it ends at once. */
   readonly reconnectMs?: number;
   /** The carrier is lost; whoever can brings another one to {@link Tunnel.attach}. */
   readonly onLost?: (error: AwlError) => void;
+  /** It goes on over another carrier. */
+  readonly onMoved?: () => void;
   readonly log: Logger;
   readonly signal?: AbortSignal;
 }
@@ -152,10 +154,12 @@ export class Tunnel {
       if (!inviting) this.#take(link);
       this.#next = undefined;
       this.#use(link, count);
+      this.#options.onMoved?.();
     } catch (error) {
       if (this.#next === link) this.#next = undefined;
       void link.close(0);
-      if (!this.#over && !this.#link) this.#wait(error instanceof AwlError ? error : lost('it broke'));
+      if (isAwlError(error, 'TUNNEL_REFUSED')) this.#end(error);
+      else if (!this.#over && !this.#link) this.#wait(isAwlError(error) ? error : lost('it broke'));
       throw error;
     }
   }
@@ -212,8 +216,9 @@ export class Tunnel {
       this.#end(error);
       return;
     }
+    if (this.#patience) return;
     const seconds = Math.round(ms / 1000);
-    this.#patience ??= setTimeout(
+    this.#patience = setTimeout(
       () => this.#end(lost(`there was no new path within ${seconds} s (before that: ${error.message})`)),
       ms,
     );

@@ -73,6 +73,7 @@ export async function openUdx({ local, peer, keys, release }: UdxOptions): Promi
   let closing = false;
   return {
     kind: 'udp',
+    peer,
     stream,
     keys,
     datagrams: {

@@ -6,6 +6,8 @@ import { TUNNEL_HELLO_BYTES, TUNNEL_VERSION } from './tunnel-limits.js';
 export interface TunnelHello {
   /** What the side exports, as formatExport writes it; informative, the exporter decides at each open. */
   readonly exports: readonly string[];
+  /** The side keeps the tunnel for a while when its path is lost: `keep` among the `caps`. */
+  readonly keeps?: boolean;
   /** The inviter goes on with the tunnel that has this token, 16 bytes, instead of a new one. */
   readonly resume?: Buffer;
   /** Targets beyond that list may be asked for; rules that the other side does not see decide. */
@@ -15,13 +17,14 @@ export interface TunnelHello {
 const ANY_CAP = 'any';
 
 const EXPORTS_MAX = 256;
+const CAP_KEEP = 'keep';
 const TOKEN = /^[A-Za-z0-9_-]{22}$/;
 
-/** JSON: `v` the version, `exports` a list of texts, `caps` a list of names of additions (`any`), `resume` the token. */
+/** JSON: `v` the version, `exports` a list of texts, `caps` a list of names of additions (`any`, `keep`), `resume` the token. */
 export function encodeHello(hello: TunnelHello): string {
   const exports = hello.exports.slice(0, EXPORTS_MAX);
+  const caps = [...(hello.any ? [ANY_CAP] : []), ...(hello.keeps ? [CAP_KEEP] : [])];
   const resume = hello.resume && { resume: hello.resume.toString('base64url') };
-  const caps = hello.any ? [ANY_CAP] : [];
   const text = () => JSON.stringify({ v: TUNNEL_VERSION, exports, caps, ...resume });
   while (Buffer.byteLength(text()) > TUNNEL_HELLO_BYTES) exports.pop();
   return text();
@@ -51,6 +54,7 @@ export function readHello(frame: TunnelFrame): TunnelHello {
   if (resume !== undefined && (typeof resume !== 'string' || !TOKEN.test(resume))) throw malformed();
   return {
     exports: exports.filter((one): one is string => typeof one === 'string' && one.length < 512),
+    keeps: Array.isArray(caps) && caps.includes(CAP_KEEP),
     ...(resume !== undefined && { resume: Buffer.from(resume, 'base64url') }),
     ...(Array.isArray(caps) && caps.includes(ANY_CAP) && { any: true }),
   };

@@ -15,7 +15,22 @@ const ALICE = 'alice@awl.test/laptop';
 const BOB = 'bob@awl.test/nas';
 const SSHD_PORT = 2222;
 const WEB_PORT = 8000;
+const SLOW_PORT = 8001;
 const MB20 = 20_000_000;
+/** Sends the file in pieces, 4 MB a second; the client says when it begins, and the sum when it has everything. */
+const SLOW_SERVER = `
+  const data = require('fs').readFileSync(process.argv[1]);
+  require('net').createServer((s) => {
+    let at = 0;
+    const timer = setInterval(() => {
+      s.write(data.subarray(at, (at += 80_000)));
+      if (at >= data.length) { clearInterval(timer); s.end(); }
+    }, 20);
+  }).listen(8001, '127.0.0.1');`;
+const SLOW_CLIENT = `
+  const hash = require('crypto').createHash('sha256');
+  require('net').connect(8082, '127.0.0.1', () => console.log('begun'))
+    .on('data', (d) => hash.update(d)).on('end', () => console.log(hash.digest('hex')));`;
 
 /** a -- NAT (port-restricted) -- 6 routers, 5 ms and 1 % loss each way -- NAT (port-restricted) -- b */
 describe.skipIf(!ready)('the tunnel through two kernel NATs and 1 % loss', () => {
@@ -52,7 +67,8 @@ describe.skipIf(!ready)('the tunnel through two kernel NATs and 1 % loss', () =>
         stdio: 'ignore',
       },
     );
-    for (const port of [SSHD_PORT, WEB_PORT]) await listening(port);
+    lab.spawn('b', process.execPath, ['-e', SLOW_SERVER, join(folder, 'web/file')], { stdio: 'ignore' });
+    for (const port of [SSHD_PORT, WEB_PORT, SLOW_PORT]) await listening(port);
   }, 60_000);
   afterAll(async () => {
     await lab?.down();
@@ -174,15 +190,41 @@ describe.skipIf(!ready)('the tunnel through two kernel NATs and 1 % loss', () =>
     expect(await bob.ended, bob.output).toBe(0);
   });
 
-  test('a peer that vanishes without a word is noticed within 15 s, with a status of its own', async () => {
-    const rendezvous = tempDir();
-    const bob = await accepting(rendezvous, '--once', `--export=${WEB_PORT}`);
-    const alice = awl('a', rendezvous, `--import=8080:${WEB_PORT}`);
-    await Promise.all([alice.event('tunnel-open'), bob.event('tunnel-open')]);
+  /** The NAT of a gets another public address, as after a reboot: it has forgotten every mapping. */
+  const moveNat = async () => {
+    const done = await lab.run('nata', 'sh', [
+      '-ec',
+      'route=$(ip route show default); ip addr del 198.51.100.10/25 dev wan; ip addr add 198.51.100.11/25 dev wan; ip route replace $route',
+    ]);
+    expect(done.status, done.stderr).toBe(0);
+  };
+
+  test('a NAT that moves costs a pause: the download goes on over another path, bit for bit; a peer that vanishes is noticed within 15 s', async () => {
+    const [here, there] = [tempDir(), tempDir()];
+    const lonely = await accepting(there, '--once', `--export=${WEB_PORT}`);
+    const waiting = awl('a', there, '--reconnect-timeout=0', `--import=8081:${WEB_PORT}`);
+    const bob = await accepting(here, '--once', `--export=${SLOW_PORT}`);
+    const alice = awl('a', here, `--import=8082:${SLOW_PORT}`);
+    await Promise.all([alice.event('tunnel-open'), bob.event('tunnel-open'), waiting.event('tunnel-open')]);
     const gone = performance.now();
-    bob.stop('SIGKILL');
-    expect(await alice.ended, alice.output).toBe(75);
+    lonely.stop('SIGKILL');
+    const client = lab.spawn('a', process.execPath, ['-e', SLOW_CLIENT]);
+    let got = '';
+    client.stdout?.on('data', (text) => {
+      got += text;
+    });
+    await expect.poll(() => got, { timeout: 10_000 }).toContain('begun');
+    await moveNat();
+    expect(await waiting.ended, waiting.output).toBe(75);
     expect(performance.now() - gone).toBeLessThan(15_500);
-    expect(alice.find('failed')).toMatchObject({ code: 'TUNNEL_LOST' });
+    expect(waiting.find('failed')).toMatchObject({ code: 'TUNNEL_LOST' });
+    for (const side of [alice, bob]) {
+      expect((await side.event('reconnecting')).at - gone).toBeLessThan(15_500);
+      await side.event('reconnected');
+    }
+    await expect.poll(() => got, { timeout: 20_000 }).toContain(sum);
+    alice.stop();
+    expect(await alice.ended, alice.output).toBe(0);
+    expect(await bob.ended, bob.output).toBe(0);
   });
 });

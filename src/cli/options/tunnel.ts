@@ -82,4 +82,17 @@ export const TUNNEL_OPTIONS = [
     details:
       'TARGET is [HOST:]PORT or unix:PATH, as the peer wrote it in --export. Logs go to standard error.',
   },
+  {
+    name: 'reconnect-timeout',
+    type: 'seconds',
+    group: 'tunnel',
+    commands: ['session'],
+    placeholder: 'SECONDS',
+    default: '600',
+    min: 0,
+    max: 86_400,
+    conflicts: PROGRAM,
+    help: 'how long a tunnel that lost its path waits for another one; its open connections wait with it; 0 to end at once',
+    details: 'The inviter invites and punches again until the time is over. Give both sides about the same.',
+  },
 ] as const satisfies readonly OptionSpec[];

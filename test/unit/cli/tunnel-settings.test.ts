@@ -24,7 +24,13 @@ test('exports and imports need no program, and may be written together or one by
         target: { protocol: 'tcp', host: '127.0.0.1', port: 22 },
       },
     ],
+    reconnectMs: 600_000,
   });
+});
+
+test('0 means that a lost path is the end', async () => {
+  const { settings } = await settingsOf([...BASE, '--export=22', '--reconnect-timeout=0']);
+  expect(settings.tunnel?.reconnectMs).toBe(0);
 });
 
 test('without any of them there is no tunnel, and a program is needed', async () => {

@@ -1,0 +1,40 @@
+import { errorText, isAwlError } from '../errors.js';
+import type { Logger } from '../log.js';
+import type { Tunnel } from '../tunnel/tunnel.js';
+import { backoffMs } from '../util/backoff.js';
+import { sleep } from '../util/sleep.js';
+import type { TunnelHello } from '../wire/tunnel-hello.js';
+import { greetOver } from './carrying.js';
+import type { Passage } from './passage.js';
+
+/** Between attempts to punch again; an invitation may itself take a minute to fail. */
+const PAUSE = { baseMs: 500, maxMs: 15_000 };
+
+export interface Reconnecting {
+  readonly hello: TunnelHello;
+  /** Invites the peer again and punches. */
+  readonly invite: (signal: AbortSignal) => Promise<Passage>;
+  readonly log: Logger;
+}
+
+/**
+ * Brings a new passage to a tunnel that lost its own, as often as it takes until the tunnel goes on or gives up.
+ * Never rejects: why an attempt failed is a line in the log, and why the tunnel ended is the tunnel's to say.
+ */
+export async function bringBack(tunnel: Tunnel, { hello, invite, log }: Reconnecting): Promise<void> {
+  const over = new AbortController();
+  const stop = () => over.abort();
+  void tunnel.closed.then(stop, stop);
+  for (let attempt = 0; tunnel.stats.state === 'reconnecting'; attempt++) {
+    try {
+      // The old socket is closed by then: its port may be the one that is typed.
+      await sleep(attempt === 0 ? 50 : backoffMs(attempt - 1, PAUSE), over.signal);
+      const passage = await invite(over.signal);
+      await tunnel.attach(await greetOver(passage, { ...hello, resume: tunnel.token }, over.signal));
+    } catch (error) {
+      if (over.signal.aborted) return;
+      const code = isAwlError(error) ? `${error.code}: ` : '';
+      log.info(`no new path yet: ${code}${errorText(error)}`);
+    }
+  }
+}

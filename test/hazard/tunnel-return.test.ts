@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+import { afterEach, expect, test } from 'vitest';
+import { greetOver } from '../../src/session/carrying.js';
+import { invite } from '../../src/session/initiator.js';
+import { bringBack } from '../../src/session/reconnecting.js';
+import { runAcceptor } from '../../src/session/run.js';
+import { firstCount } from '../../src/tunnel/greeting.js';
+import { Tunnel } from '../../src/tunnel/tunnel.js';
+import { deriveTunnelKeys } from '../../src/wire/tunnel-keys.js';
+import { serve, tunnelSettings } from '../support/tunnel.js';
+import { type Machine, makeWorld, until } from '../support/world.js';
+
+const cleanup: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of cleanup.splice(0).reverse()) await close();
+});
+
+/** bob accepts everybody and exports an echo; the others are his peers. */
+async function scene() {
+  const world = await makeWorld('bob@example.org/nas', 'alice@example.org/laptop', 'mallory@example.org/x');
+  cleanup.push(world.close);
+  const [bob, alice, mallory] = world.machines as [Machine, Machine, Machine];
+  const echo = await serve((socket) => socket.pipe(socket));
+  cleanup.push(echo.close);
+  const stop = new AbortController();
+  const tunnel = tunnelSettings({ exports: [`${echo.port}`] });
+  const accepting = runAcceptor(world.settings(bob, undefined, { tunnel, signal: stop.signal }));
+  cleanup.push(() => {
+    stop.abort();
+    return accepting;
+  });
+  await until('bob listening', () => bob.events.some(({ event }) => event === 'listening'));
+  const passageOf = (machine: Machine) => invite(world.settings(machine, bob));
+  return { bob, alice, mallory, echo, passageOf };
+}
+
+const HELLO = { exports: [], keeps: true };
+
+async function inviting(machine: Machine, passageOf: (machine: Machine) => ReturnType<typeof invite>) {
+  const passage = await passageOf(machine);
+  const greeted = await greetOver(passage, HELLO, undefined);
+  const states: string[] = [];
+  const tunnel = new Tunnel(
+    {
+      role: 'invite',
+      onOpen: () => expect.unreachable('bob opens nothing'),
+      reconnectMs: 30_000,
+      onLost: () => {
+        states.push(tunnel.stats.state);
+        void bringBack(tunnel, { hello: HELLO, invite: () => passageOf(machine), log: machine.log });
+      },
+      log: machine.log,
+    },
+    greeted,
+  );
+  cleanup.push(() => tunnel.close('over'));
+  return { tunnel, states, token: deriveTunnelKeys(passage.sessionKey ?? Buffer.of(), 'invite').resume };
+}
+
+async function echoes(channel: NodeJS.ReadWriteStream, text: string): Promise<void> {
+  channel.write(text);
+  expect(String((await once(channel, 'data'))[0])).toBe(text);
+}
+
+test('a peer comes back over another passage and its connections go on; nobody else can, whatever he knows', async () => {
+  const { bob, alice, mallory, echo, passageOf } = await scene();
+  const { tunnel, states, token } = await inviting(alice, passageOf);
+  const channel = tunnel.connect(`tcp:127.0.0.1:${echo.port}`);
+  await echoes(channel, 'first path');
+
+  const stolen = await greetOver(await passageOf(mallory), { ...HELLO, resume: token }, undefined);
+  await expect(firstCount(stolen.link)).rejects.toMatchObject({ code: 'TUNNEL_REFUSED' });
+  await stolen.link.close(0);
+  await echoes(channel, 'still the first path');
+  expect(bob.lines.join('')).toContain('mallory@example.org/x wants to go on with a tunnel that is not here');
+
+  tunnel.carrier?.stream.destroy();
+  await once(tunnel.carrier?.stream ?? process, 'close');
+  expect(states).toEqual(['reconnecting']);
+  await echoes(channel, 'said while there was no path');
+  expect(tunnel.stats).toMatchObject({ state: 'open', reconnects: 1, opened: 1, channels: 1 });
+  await until('bob says so', () => bob.events.some(({ event }) => event === 'reconnected'));
+  expect(echo.sockets.size).toBe(1);
+});
+
+test('a peer that was started anew says that it knows nothing of the tunnel, and it ends', async () => {
+  const { alice, passageOf } = await scene();
+  const { tunnel } = await inviting(alice, passageOf);
+  // Nobody has a tunnel of this name.
+  tunnel.token.fill(7);
+  tunnel.carrier?.stream.destroy();
+  await expect(tunnel.closed).rejects.toMatchObject({
+    code: 'TUNNEL_REFUSED',
+    message: 'the peer does not know the tunnel any more',
+  });
+});
