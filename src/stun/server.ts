@@ -1,15 +1,16 @@
 import { isIP } from 'node:net';
 import { STUN_SERVER_BURST, STUN_SERVER_RATE_PER_S, STUN_SERVER_SOURCES } from '../constants.js';
-import { AwlError, isAwlError } from '../errors.js';
+import { AwlError, errorText, isAwlError } from '../errors.js';
 import { type Logger, silentLogger } from '../log.js';
 import { type Endpoint, familyOf, formatEndpoint, sameEndpoint } from '../util/endpoint.js';
 import { addressToBytes, bytesToAddress } from '../util/ip-bytes.js';
 import { UdpSocket } from '../util/udp.js';
 import { decodeStun, encodeStun } from '../wire/stun.js';
-import { answerBinding, type ServerLayout } from './answer.js';
+import { answerBinding, type Reply, type ServerLayout } from './answer.js';
 import { outboundAddress } from './own-address.js';
 import { RateLimit } from './rate-limit.js';
 import { classOf } from './sanity.js';
+import { StunTcpListener } from './tcp-server.js';
 
 export interface StunServerOptions {
   /**
@@ -37,9 +38,9 @@ export interface StunServerStats {
 const PORT_ATTEMPTS = 8;
 
 /**
- * Embedded STUN server (RFC 5780, and RFC 3489 for plexus) on one or two addresses with two ports each. One
- * reply a request, never to its own sockets or port 0; sources are rate-limited, because a request's source
- * address can be forged.
+ * Embedded STUN server (RFC 5780, and RFC 3489 for plexus) on one or two addresses with two ports each, over UDP and,
+ * where those ports are free, over TCP. One reply a request, never to its own sockets or port 0; sources are
+ * rate-limited, because a request's source address can be forged.
  */
 export class StunServer {
   readonly layout: ServerLayout;
@@ -51,6 +52,7 @@ export class StunServer {
     perSecond: STUN_SERVER_RATE_PER_S,
     maxSources: STUN_SERVER_SOURCES,
   });
+  #tcp: readonly StunTcpListener[] = [];
   #answered = 0;
   #ignored = 0;
   #limited = 0;
@@ -88,7 +90,9 @@ export class StunServer {
           ports.push(port);
         }
         const [port = 0, altPort = 0] = ports;
-        return new StunServer({ addresses, port, altPort }, sockets, options);
+        const server = new StunServer({ addresses, port, altPort }, sockets, options);
+        await server.#listenTcp();
+        return server;
       } catch (error) {
         await Promise.all(sockets.map((socket) => socket.close()));
         const chosenByKernel = options.port === 0 || options.altPort === 0;
@@ -108,31 +112,52 @@ export class StunServer {
 
   /** Gives all ports back. Idempotent. */
   async close(): Promise<void> {
-    await Promise.all(this.#sockets.map((socket) => socket.close()));
+    await Promise.all([...this.#sockets, ...this.#tcp].map((socket) => socket.close()));
+  }
+
+  /** The same ports over TCP; one that is taken there leaves the UDP one as it is. */
+  async #listenTcp(): Promise<void> {
+    const respond = (message: Buffer, from: Endpoint, own: Endpoint) => {
+      const reply = this.#reply(message, from, own);
+      // A reply cannot come from elsewhere over TCP.
+      return reply && sameEndpoint(reply.from, own) ? encodeStun(reply.message) : undefined;
+    };
+    const listening = await Promise.allSettled(
+      this.#sockets.map(({ local }) => StunTcpListener.listen(local, respond)),
+    );
+    this.#tcp = listening.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const failed = listening.find((result) => result.status === 'rejected');
+    if (failed) this.#log.warning(`STUN is not served over TCP everywhere: ${errorText(failed.reason)}`);
   }
 
   #receive(socket: UdpSocket, data: Buffer, from: Endpoint): void {
+    const reply = this.#reply(data, from, socket.local);
+    const out = reply && this.#sockets.find(({ local }) => sameEndpoint(local, reply.from));
+    if (reply && out) void out.send(encodeStun(reply.message), from);
+  }
+
+  /** The answer to one message, counted; undefined for nothing. */
+  #reply(data: Buffer, from: Endpoint, own: Endpoint): Reply | undefined {
     const request = decodeStun(data);
     const ours = this.#sockets.some(({ local }) => sameEndpoint(local, from));
     if (request?.kind !== 'request' || from.port === 0 || ours || classOf(from.address) === 'unusable') {
       this.#ignored++;
-      return;
+      return undefined;
     }
     // Loopback sources cannot be forged from outside, and tests make hundreds of sessions there.
     const trusted = classOf(from.address) === 'loopback';
     if (!trusted && !this.#limit.admit(sourceKey(from.address), this.#now())) {
       this.#limited++;
-      return;
+      return undefined;
     }
-    const reply = answerBinding(request, from, socket.local, this.layout);
-    const out = reply && this.#sockets.find(({ local }) => sameEndpoint(local, reply.from));
-    if (!reply || !out) {
+    const reply = answerBinding(request, from, own, this.layout);
+    if (!reply) {
       this.#ignored++;
-      return;
+      return undefined;
     }
     this.#answered++;
-    void out.send(encodeStun(reply.message), from);
-    this.#log.trace(`${formatEndpoint(from)} asked ${formatEndpoint(socket.local)}`);
+    this.#log.trace(`${formatEndpoint(from)} asked ${formatEndpoint(own)}`);
+    return reply;
   }
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { decodeReference, encodeReference } from '../../../src/wire/reference.js';
 import { REFERENCE, REFERENCE_TEXT, refusal } from '../../support/exchange.js';
@@ -54,25 +55,71 @@ test('a reference with a host name or port 0 cannot be sent', () => {
   );
 });
 
+const TCP_33 =
+  'PLEXUS 3.3 20261121T072702.470734 203.0.113.10:6492 10000011 203.0.113.10:6493 10000011 tcp:client 12588611870606429031';
+
 test.each([
-  [
-    'PLEXUS 3.3 20261121T072702.470734 203.0.113.10:5001 10000011 0.0.0.0:0 00000000 udp:mutual 7',
-    'udp:mutual',
-  ],
-  [
-    'PLEXUS 3.4 20261121T072702 203.0.113.10:5001 10000011 0.0.0.0:0 either 203.0.113.10:5001 10000011 203.0.113.23:5 bridge any:either 7',
-    'any:either',
-  ],
-])('a newer plexus is told what it asks for and what to change: %s', (text, qos) => {
-  const error = refusal(() => decodeReference(text), 'MESSAGE_UNSUPPORTED');
-  expect(error.message).toContain(qos);
-  expect(error.hint).toContain('udp:either');
+  'v341-invite_v314-accept',
+  'v314-invite_v341-accept',
+  'v341-tcp-3.3',
+  'v341-tcp-mutual-no-udp-3.3',
+  'v341-udp-mutual-3.3',
+  'v341-relay-3.4',
+])('the texts of a captured session are written as the real plexus wrote them: %s', (run) => {
+  const url = new URL(`../../fixtures/plexus/dht/values-${run}.json`, import.meta.url);
+  const { values } = JSON.parse(readFileSync(url, 'utf8')) as { values: { text: string }[] };
+  expect(values).toHaveLength(2);
+  for (const { text } of values) expect(encodeReference(decodeReference(text))).toBe(text);
+});
+
+test('a 3.3 text says everything', () => {
+  const nat = {
+    nat: true,
+    hairpin: false,
+    randomPort: false,
+    variableAddress: false,
+    mapping: 'independent',
+    filtering: 'address-and-port-dependent',
+  };
+  expect(decodeReference(TCP_33)).toEqual({
+    endpoint: { address: '203.0.113.10', port: 6492 },
+    puzzle: 12588611870606429031n,
+    terms: {
+      time: Date.parse('2026-11-21T07:27:02Z') * 1000 + 470_734,
+      udp: { endpoint: { address: '203.0.113.10', port: 6492 }, nat, route: 'direct' },
+      tcp: { endpoint: { address: '203.0.113.10', port: 6493 }, nat, route: 'direct' },
+      qos: { proto: 'tcp', role: 'client' },
+    },
+  });
+});
+
+test('a whole second is written without its fraction', () => {
+  const text = TCP_33.replace('.470734', '');
+  expect(encodeReference(decodeReference(text))).toBe(text);
+});
+
+test.each([
+  ['T072702', 'T072760', 'a second too many'],
+  ['20261121T', '20260231T', 'the 31st of February'],
+  ['.470734', '.47073', 'a fraction of five digits'],
+  ['203.0.113.10:6492', '203.0.113.10:0', 'port 0'],
+  ['203.0.113.10:6493', 'example.org:6493', 'a host name'],
+  ['10000011 tcp', '1000001 tcp', 'seven digits'],
+  ['10000011 tcp', '10000012 tcp', 'a digit of two'],
+  ['tcp:client', 'tcp:clients', 'an unknown role'],
+  ['tcp:client', 'sctp:client', 'an unknown protocol'],
+  ['tcp:client', 'tcp:client:', 'a third part'],
+  ['tcp:client', 'tcp:client 0', 'a field too many'],
+  ['PLEXUS 3.3', 'PLEXUS 3.4', 'too few fields for its version'],
+])('a 3.3 text with %j for %j is malformed: %s', (from, to) => {
+  refusal(() => decodeReference(TCP_33.replace(from, to)), 'MESSAGE_MALFORMED');
+});
+
+test('a version that nobody knows is named', () => {
+  expect(refusal(() => decodeReference('PLEXUS 4.0 a b c'), 'MESSAGE_UNSUPPORTED').message).toContain('4.0');
 });
 
 test('text of the peer does not reach the error message', () => {
-  const error = refusal(
-    () => decodeReference('PLEXUS 3.3 t 203.0.113.10:5001 1 0.0.0.0:0 0 evil\u001b[31m 7'),
-    'MESSAGE_UNSUPPORTED',
-  );
-  expect(error.message).not.toContain('evil');
+  const evil = TCP_33.replace('tcp:client', 'evil\u001b[31m');
+  expect(refusal(() => decodeReference(evil), 'MESSAGE_MALFORMED').message).not.toContain('evil');
 });
