@@ -20,6 +20,7 @@ export const ERROR_CODES = {
   MESSAGE_MISDIRECTED: 65,
   MESSAGE_UNSUPPORTED: 65,
   ADDRESS_REFUSED: 65,
+  TERMS_UNMET: 65,
   // 68 EX_NOHOST: the other side did not answer the invitation
   PEER_NO_ANSWER: 68,
   // 69 EX_UNAVAILABLE: the rendezvous cannot be reached or refuses us

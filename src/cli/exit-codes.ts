@@ -41,6 +41,7 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   MESSAGE_MISDIRECTED: 'a message is for another recipient, application or invitation',
   MESSAGE_UNSUPPORTED: 'a message uses a version or method that awl does not know',
   ADDRESS_REFUSED: 'the peer named an address that awl does not send to; see --allow-private',
+  TERMS_UNMET: 'what both sides ask for in --app-qos does not fit, or not through their NATs',
   PEER_NO_ANSWER: 'the peer did not answer; with --once: nobody came',
   RENDEZVOUS_UNREACHABLE: 'the mail servers or the folder cannot be reached',
   RENDEZVOUS_REFUSED: 'the mail servers refuse the login or the message',

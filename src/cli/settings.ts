@@ -7,6 +7,7 @@ import { CANDIDATE_KINDS, type CandidateKind } from '../session/candidate-list.j
 import type { AcceptorSettings } from '../session/settings.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
+import { parseQos } from '../wire/reference-terms.js';
 import type { TunnelTarget } from '../wire/tunnel-target.js';
 import { parseLocal, parseServer } from './endpoints.js';
 import { appName, execArgs, identityOf } from './generation.js';
@@ -66,6 +67,7 @@ export async function sessionSettings(
     peer: identityOf(values, 'peer-info', 'email-to'),
     stun,
     bind: bindAddress(values),
+    ...tcpSettings(values, builtIn !== undefined),
     rendezvous,
     hops: values.number('punch-hops') ?? 7,
     responseTimeoutMs: seconds('response-timeout') ?? 60_000,
@@ -142,6 +144,25 @@ function bindAddress(values: OptionValues): Endpoint {
   if (host === undefined) return values.local('stun-client') ?? { address: '0.0.0.0', port: 0 };
   return endpoint(values, 'bind-ip', () => parseLocal(host, values.number('bind-port') ?? 0));
 }
+
+/** `--app-qos`, `--tcp-stun` and `--tcp-bind`, as far as they were given. */
+function tcpSettings(values: OptionValues, tunnel: boolean): Pick<AcceptorSettings, 'qos' | 'tcp'> {
+  const bind = values.local('tcp-bind');
+  const stun = values.servers('tcp-stun');
+  const tcp = { ...(bind && { bind }), ...(stun.length > 0 && { stun }) };
+  const text = values.text('app-qos') ?? '';
+  const qos = parseQos(text);
+  const source = values.written('app-qos').at(-1)?.source ?? { kind: 'argv', as: 'app-qos' };
+  if (!qos) throw badValue(source, `cannot be "${text.slice(0, 64)}"`, QOS_HINT);
+  if (tunnel && qos.proto !== 'udp') {
+    const hint = 'leave it out: the built-in tunnel uses TCP by itself where that can be punched';
+    throw badValue(source, `"${text}" is for programs in --exec-command`, hint);
+  }
+  return { ...(bind || stun.length > 0 ? { tcp } : {}), ...(values.given('app-qos') && { qos }) };
+}
+
+const QOS_HINT =
+  'write protocol:role, of udp, tcp, ssl or any and client, server, mutual or either; for example udp:either';
 
 function endpoint<T>(values: OptionValues, name: OptionName, read: () => T): T {
   try {

@@ -1,6 +1,6 @@
 import { AwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
-import { substitute, type WildcardValues } from './wildcards.js';
+import { qosOf, substitute, type WildcardValues } from './wildcards.js';
 
 /** Settings of the exec hooks, which the user exports for them; every other inherited `AWL_` name is ours. */
 const HOOK_SETTING = /^AWL_(?:TUN|WG|OPENVPN)_/;
@@ -10,6 +10,7 @@ export function passageVariables(values: WildcardValues): Record<string, string>
   const { hostCert, hostKey, peerCert, sessionKey } = values;
   return {
     AWL_ROLE: values.role,
+    AWL_QOS: qosOf(values),
     AWL_INNER_IP: values.inner.address,
     AWL_INNER_PORT: String(values.inner.port),
     AWL_OUTER_IP: values.outer.address,

@@ -26,6 +26,8 @@ export interface LaunchOptions {
   readonly stdio?: StdioMode;
   /** Signals to this process that are passed on while the payload runs, such as SIGHUP; default none. */
   readonly forward?: readonly NodeJS.Signals[];
+  /** What the program is to bind `inner` for; default `udp`. */
+  readonly transport?: 'udp' | 'tcp';
   readonly onStart?: (pid: number) => void;
   /** Time between TERM and KILL; tests shorten it. */
   readonly graceMs?: number;
@@ -90,7 +92,7 @@ export async function launch(spec: ExecSpec, values: WildcardValues, o: LaunchOp
   const foreground = mode === 'inherit' && !spec.detach && !plan.log && hasTerminal();
   let child: ChildProcess;
   try {
-    await proveFree(values.inner, o.signal);
+    await proveFree(values.inner, o.signal, o.transport);
     o.signal?.throwIfAborted();
     child = await start(plan, streams.stdio, !foreground);
   } finally {

@@ -5,12 +5,14 @@ import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 /** Everything a payload may learn about its passage. */
 export interface WildcardValues {
   readonly role: 'accept' | 'invite';
-  /** The local UDP endpoint that was punched; free for the payload to bind. */
+  /** The local endpoint that was punched, for UDP or TCP as `qos` says; free for the payload to bind. */
   readonly inner: Endpoint;
   /** Our endpoint as the outside sees it. */
   readonly outer: Endpoint;
   /** Where the peer really is. */
   readonly peer: Endpoint;
+  /** What both sides agreed on, such as `tcp:client`; absent: what two sides agree on that say nothing. */
+  readonly qos?: string;
   /** 64 bits, written in decimal as plexus does. */
   readonly secret: bigint;
   readonly hostName: IdentityName;
@@ -25,6 +27,11 @@ export interface WildcardValues {
 
 /** Where a text is used: file paths of identities are for the environment only, as in plexus 3.4. */
 export type Place = 'args' | 'path' | 'env';
+
+/** `udp:server` and `udp:client` is what two peers of message version 3.0 agree on in plexus 3.4, spec g.1. */
+export function qosOf({ qos, role }: WildcardValues): string {
+  return qos ?? (role === 'accept' ? 'udp:server' : 'udp:client');
+}
 
 type Getter = (values: WildcardValues) => string | undefined;
 
@@ -48,8 +55,7 @@ const EVERYWHERE: Readonly<Record<string, Getter>> = {
   alien: (v) => formatEndpoint(v.peer),
   hostid: (v) => formatName(v.hostName),
   peerid: (v) => formatName(v.peerName),
-  // What two peers of message version 3.0 agree on in plexus 3.4, spec g.1.
-  qos: (v) => (v.role === 'accept' ? 'udp:server' : 'udp:client'),
+  qos: qosOf,
 };
 
 const ENVIRONMENT: Readonly<Record<string, Getter>> = {

@@ -5,18 +5,19 @@ import type { Opened } from '../rendezvous/sealing.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { deadline, sleep } from '../util/sleep.js';
 import type { Candidate } from '../wire/extension.js';
-import { type NatReport, UNMEASURED } from '../wire/nat-report.js';
+import type { NatReport } from '../wire/nat-report.js';
 import { publicOnly } from './candidate-list.js';
 import { Gathering } from './candidates.js';
 import { newSessionId, type SessionContext } from './context.js';
 import { newContribution, sealLetter, sealOptions, shareKeys } from './exchange.js';
 import type { Delivery } from './links.js';
+import { meet } from './meeting.js';
 import type { HostParty, PeerParty } from './parties.js';
 import type { Passage } from './passage.js';
-import { openPassage } from './punching.js';
 import { findReflexive } from './reflexive.js';
 import type { SessionSettings } from './settings.js';
 import { bindSockets, closeSockets, type SessionSockets } from './sockets.js';
+import { natOfPeer, ownTerms, tcpMapping } from './terms.js';
 
 export interface AnsweringParts {
   readonly context: SessionContext;
@@ -109,6 +110,8 @@ async function answerOn(
   await Promise.race([gathering.settled, sleep(PROBE_GRACE_MS, signal)]);
   const candidates = forPeer(gathering.list(outer), outer, invitation.reference.endpoint, settings);
   const own = newContribution();
+  const tcp = await tcpMapping(settings, nat, { log, signal });
+  const terms = ownTerms(settings, { outer, nat, now: context.now(), ...(tcp && { tcp }) });
   const { letter, digest } = sealLetter({
     link,
     kind: 'accept',
@@ -118,6 +121,7 @@ async function answerOn(
     outer,
     candidates,
     own,
+    ...(terms && { terms }),
     nat,
     extended: invitation.extension !== undefined,
     answers: { digest: invitation.digest, envelope: envelope.id },
@@ -128,26 +132,38 @@ async function answerOn(
   // The opening packet leaves while the answer is under way: the hole must be there when the inviter knocks.
   const pushing = pushAnswer();
   pushing.catch((error) => failed.abort(error));
-  const [passage] = await Promise.all([
-    openPassage({
-      context,
-      session,
-      role: 'accept',
-      host,
-      peer,
-      sockets,
-      outer,
-      candidates: { own: candidates, peer: invitation.extension?.cand ?? [] },
-      target: invitation.reference.endpoint,
-      keys,
-      reports: { own: nat, peer: invitation.extension?.nat ?? UNMEASURED },
-      begun,
-      log,
-      signal,
-    }),
-    pushing,
-  ]);
-  return passage;
+  const meeting = meet({
+    context,
+    session,
+    role: 'accept',
+    host,
+    peer,
+    sockets,
+    outer,
+    candidates: { own: candidates, peer: invitation.extension?.cand ?? [] },
+    target: invitation.reference.endpoint,
+    references: {
+      own: { endpoint: outer, puzzle: own.puzzle, ...(terms && { terms }) },
+      peer: invitation.reference,
+    },
+    ...(tcp && { tcp }),
+    keys,
+    reports: { own: nat, peer: natOfPeer(invitation) },
+    begun,
+    log,
+    signal,
+  });
+  try {
+    // Where we cannot agree the answer goes out all the same: the inviter then knows it, too.
+    const [passage] = await Promise.all([
+      meeting.catch((error) => pushing.then(() => Promise.reject(error))),
+      pushing,
+    ]);
+    return passage;
+  } catch (error) {
+    await tcp?.release();
+    throw error;
+  }
 
   async function pushAnswer(): Promise<void> {
     const limit = deadline(

@@ -9,6 +9,7 @@ import type { LetterFilter, Rendezvous } from '../rendezvous/types.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import type { Candidate } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
+import type { Terms } from '../wire/reference-terms.js';
 import type { SessionContext } from './context.js';
 import { type Contribution, openLetter, type SealedLetter, sealLetter, sealOptions } from './exchange.js';
 import { type Delivery, exchangeOnAll } from './links.js';
@@ -23,6 +24,8 @@ export interface AskOptions {
   /** Own endpoint, as STUN sees it. */
   readonly outer: Endpoint;
   readonly own: Contribution;
+  /** What the reference says beyond 3.0. */
+  readonly terms?: Terms;
   /** What has been measured by now. */
   readonly nat: () => NatReport;
   readonly candidates: () => readonly Candidate[];
@@ -102,6 +105,7 @@ function sealOn(link: Rendezvous, asking: AskOptions): SealedLetter {
     outer,
     candidates: asking.candidates(),
     own,
+    ...(asking.terms && { terms: asking.terms }),
     nat: nat(),
     extended: true,
     now: context.now(),

@@ -19,6 +19,8 @@ export type AwlEvent =
       readonly session: string;
       readonly host: string;
       readonly peer: string;
+      /** What the addresses are for. */
+      readonly transport: 'udp' | 'tcp';
       readonly inner: string;
       readonly outer: string;
       readonly alien: string;

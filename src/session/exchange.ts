@@ -15,6 +15,7 @@ import type { Endpoint } from '../util/endpoint.js';
 import { deriveConfirmKey } from '../wire/confirm.js';
 import type { Candidate, Extension } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
+import type { Terms } from '../wire/reference-terms.js';
 import type { HostParty, PeerParty } from './parties.js';
 import type { SessionSettings } from './settings.js';
 
@@ -47,6 +48,8 @@ export interface LetterParts {
   /** Where we may be reached, `outer` among it. */
   readonly candidates: readonly Candidate[];
   readonly own: Contribution;
+  /** What the reference says beyond 3.0. */
+  readonly terms?: Terms;
   readonly nat: NatReport;
   /** Whether to add the extension: always in invitations, in answers only if the invitation had one. */
   readonly extended: boolean;
@@ -86,7 +89,7 @@ export function sealLetter(parts: LetterParts): SealedLetter {
     app,
     host,
     peer,
-    reference: { endpoint: parts.outer, puzzle: own.puzzle },
+    reference: { endpoint: parts.outer, puzzle: own.puzzle, ...(parts.terms && { terms: parts.terms }) },
     ...(parts.extended && { extension }),
     ...(parts.cipher && { cipher: parts.cipher }),
     ...(parts.plaintext && { plaintext: true }),

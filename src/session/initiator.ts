@@ -5,17 +5,17 @@ import { type Probe, probe } from '../stun/probe.js';
 import { resolveServers } from '../stun/resolve.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { sleep } from '../util/sleep.js';
-import { UNMEASURED } from '../wire/nat-report.js';
 import { askPeer } from './asking.js';
 import { Gathering } from './candidates.js';
 import { newSessionId, openContext, requireName, type SessionContext } from './context.js';
 import { newContribution, shareKeys } from './exchange.js';
 import { oneReady } from './links.js';
+import { meet } from './meeting.js';
 import { type HostParty, loadHost, loadPeer, type PeerParty } from './parties.js';
 import type { Passage } from './passage.js';
-import { openPassage } from './punching.js';
 import type { SessionSettings } from './settings.js';
 import { bindSockets, closeSockets, type SessionSockets } from './sockets.js';
+import { natOfPeer, ownTerms, tcpMapping } from './terms.js';
 
 /**
  * Invites the peer and punches a passage to it: STUN and rendezvous side by side, invitation, answer, punch
@@ -97,15 +97,21 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
 
   const own = newContribution();
   const { server } = await measuring.first;
+  const tcp = await tcpMapping(settings, measuring.current(), { log, signal });
   const stopKeeping = keepOpen(parts, server, outer, log);
   try {
+    const terms = ownTerms(settings, {
+      ...{ outer, nat: measuring.current(), now: context.now() },
+      ...(tcp && { tcp }),
+    });
     const { opened: answer, invite } = await askPeer({
       ...{ context, session, host, peer, outer, own, preparing, begun, log, signal },
+      ...(terms && { terms }),
       nat: () => measuring.current(),
       candidates: () => gathering.list(outer),
     });
     const keys = shareKeys(own, answer, { invite, accept: answer.digest });
-    return await openPassage({
+    return await meet({
       context,
       session,
       role: 'invite',
@@ -115,12 +121,20 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       outer,
       candidates: { own: gathering.list(outer), peer: answer.extension?.cand ?? [] },
       target: answer.reference.endpoint,
+      references: {
+        own: { endpoint: outer, puzzle: own.puzzle, ...(terms && { terms }) },
+        peer: answer.reference,
+      },
+      ...(tcp && { tcp }),
       keys,
-      reports: { own: await settled(measuring), peer: answer.extension?.nat ?? UNMEASURED },
+      reports: { own: await settled(measuring), peer: natOfPeer(answer) },
       begun,
       log,
       signal,
     });
+  } catch (error) {
+    await tcp?.release();
+    throw error;
   } finally {
     stopKeeping();
   }

@@ -15,6 +15,10 @@ export interface Passage {
   readonly peer: IdentityName;
   /** The pinned certificate that signed the peer's message; absent only if plaintext was typed. */
   readonly peerCertificate?: X509Certificate;
+  /** What the three endpoints below are for; with `tcp` the payload makes the connection itself. */
+  readonly transport: 'udp' | 'tcp';
+  /** What a newer plexus text agreed on, such as `tcp:client`; absent where both sides only said 3.0. */
+  readonly qos?: string;
   /** Local bind, plexus' `%inner%`. */
   readonly inner: Endpoint;
   /** Own endpoint as STUN saw it, plexus' `%outer%`. */

@@ -15,6 +15,7 @@ export function payloadValues(passage: Passage, repo: string): WildcardValues {
     inner: passage.inner,
     outer: passage.outer,
     peer: passage.alien,
+    ...(passage.qos !== undefined && { qos: passage.qos }),
     secret: passage.secret,
     hostName: host,
     peerName: peer,
@@ -42,6 +43,7 @@ export async function runPayload(
     log: (settings.log ?? silentLogger).child(session),
     ...(signal && { signal }),
     stdio: settings.stdio ?? 'quiet',
+    transport: passage.transport,
     forward: ['SIGHUP', 'SIGUSR1', 'SIGUSR2'],
     onStart: (pid) => settings.onEvent?.({ event: 'payload-started', session, pid }),
   });

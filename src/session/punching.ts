@@ -22,6 +22,8 @@ export interface PunchingParts {
   /** What each side's signed message named; the peer's is still to be judged by the address filter. */
   readonly candidates: { readonly own: readonly Candidate[]; readonly peer: readonly Candidate[] };
   readonly target: Endpoint;
+  /** Where the payload's connection runs if that is not the UDP path itself. */
+  readonly place?: Pick<Passage, 'transport' | 'inner' | 'outer' | 'alien'>;
   readonly keys: SharedKeys;
   readonly reports?: { readonly own: NatReport; readonly peer: NatReport };
   /** Monotonic ms at which the session began, for the `passage` event. */
@@ -36,7 +38,7 @@ export interface PunchingParts {
  * @throws AwlError HANDSHAKE_TIMEOUT, NAT_IMPOSSIBLE, ADDRESS_REFUSED
  */
 export async function openPassage(parts: PunchingParts): Promise<Passage> {
-  const { context, session, role, host, peer, sockets, outer, target, keys, log } = parts;
+  const { context, role, sockets, target, keys, log } = parts;
   const socket = sockets.main;
   const { settings } = context;
   const result = await punch({
@@ -53,7 +55,24 @@ export async function openPassage(parts: PunchingParts): Promise<Passage> {
     ...(parts.signal && { signal: parts.signal }),
     log,
   });
+  return wrapPassage(parts, { ...result, alien: result.peer });
+}
+
+/** The passage to where the peer was found; logs and reports it. */
+export function wrapPassage(
+  parts: PunchingParts,
+  found: Pick<Passage, 'alien' | 'how' | 'confirmed' | 'rttMs'>,
+): Passage {
+  const { context, session, role, host, peer, sockets, keys, log } = parts;
+  const { settings } = context;
+  const socket = sockets.main;
   const ms = Math.round(performance.now() - parts.begun);
+  const { transport, inner, outer, alien } = parts.place ?? {
+    transport: 'udp',
+    inner: socket.local,
+    outer: parts.outer,
+    alien: found.alien,
+  };
   const passage: Passage = {
     session,
     role,
@@ -61,32 +80,34 @@ export async function openPassage(parts: PunchingParts): Promise<Passage> {
     host: host.name,
     peer: peer.name,
     ...(peer.cert && { peerCertificate: peer.cert.x509 }),
-    inner: socket.local,
+    transport,
+    inner,
     outer,
-    alien: result.peer,
+    alien,
     secret: keys.secret,
-    ...(result.confirmed && keys.sessionKey && { sessionKey: keys.sessionKey }),
-    how: result.how,
-    confirmed: result.confirmed,
-    ...(result.rttMs !== undefined && { rttMs: result.rttMs }),
+    ...(found.confirmed && keys.sessionKey && { sessionKey: keys.sessionKey }),
+    how: found.how,
+    confirmed: found.confirmed,
+    ...(found.rttMs !== undefined && { rttMs: found.rttMs }),
     socket,
     close: () => socket.close(),
   };
   log.info(
-    `passage to ${formatName(peer.name)} at ${formatEndpoint(result.peer)} from ${formatEndpoint(outer)}: ` +
-      `${result.how}${result.confirmed ? ', peer confirmed' : ', not confirmed (plexus peer)'}, ` +
-      `${result.rttMs === undefined ? '' : `rtt ${Math.round(result.rttMs)} ms, `}${ms} ms after the start`,
+    `passage to ${formatName(peer.name)} at ${formatEndpoint(alien)} from ${formatEndpoint(outer)}: ` +
+      `${found.how}${found.confirmed ? ', peer confirmed' : ', not confirmed (plexus peer)'}, ` +
+      `${found.rttMs === undefined ? '' : `rtt ${Math.round(found.rttMs)} ms, `}${ms} ms after the start`,
   );
   context.emit({
     event: 'passage',
     session,
     host: formatName(host.name),
     peer: formatName(peer.name),
-    inner: formatEndpoint(socket.local),
+    transport,
+    inner: formatEndpoint(inner),
     outer: formatEndpoint(outer),
-    alien: formatEndpoint(result.peer),
-    how: result.how,
-    confirmed: result.confirmed,
+    alien: formatEndpoint(alien),
+    how: found.how,
+    confirmed: found.confirmed,
     ms,
   });
   return passage;

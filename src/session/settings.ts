@@ -5,8 +5,10 @@ import type { Logger } from '../log.js';
 import type { RendezvousSettings } from '../rendezvous/registry.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
+import type { Qos } from '../wire/reference-terms.js';
 import type { CandidateKind } from './candidate-list.js';
 import type { EventSink } from './events.js';
+import type { TcpSettings } from './tcp-mapping.js';
 import type { TunnelSettings } from './tunnel.js';
 
 /** Everything a session needs to know; the command line and the library both end here. */
@@ -22,6 +24,10 @@ export interface SessionSettings {
   readonly stun: readonly HostPort[];
   /** Local address and port for STUN, punching and the payload; port 0 = a fresh one each session. */
   readonly bind: Endpoint;
+  /** What the program speaks, and as what (plexus 3.4); default `udp:either`. */
+  readonly qos?: Qos;
+  /** For programs that speak TCP, and for the tunnel where TCP can be punched; default: the STUN servers over TCP. */
+  readonly tcp?: Partial<TcpSettings>;
   /** Several are used side by side: an acceptor listens on all, an initiator takes the first answer. */
   readonly rendezvous: RendezvousSettings | readonly RendezvousSettings[];
   /** IP TTL of the opening packet. */

@@ -84,6 +84,7 @@ test('a passage without a session key never becomes a tunnel, and its port is gi
     outer: socket.local,
     alien: socket.local,
     secret: 1n,
+    transport: 'udp',
     how: 'reflexive',
     confirmed: false,
     socket,

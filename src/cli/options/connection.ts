@@ -1,4 +1,5 @@
 import { PUNCH_HOPS, STUN_PORT } from '../../constants.js';
+import { formatQos, USUAL_QOS } from '../../wire/reference-terms.js';
 import type { OptionSpec } from './spec.js';
 
 /** Who connects to whom, and through which hole. */
@@ -93,6 +94,42 @@ export const CONNECTION_OPTIONS = [
     default: '0.0.0.0:0',
     defaultPort: 0,
     help: 'local UDP address for STUN, punching and the application; port 0 picks a free one',
+  },
+  {
+    name: 'app-qos',
+    type: 'text',
+    group: 'stun',
+    commands: ['session'],
+    placeholder: 'PROTO:ROLE',
+    default: formatQos(USUAL_QOS),
+    help: 'what the program speaks: udp, tcp, ssl or any, and as client, server, mutual or either',
+    details:
+      'As in plexus 3.4; both sides find out what they can be to each other, and %qos% tells the program. With tcp and ' +
+      'ssl the addresses are for TCP, and the two programs make the connection themselves: the server listens at ' +
+      '%inner%, the client connects from there to %alien%, and mutual ones both connect at once. Anything but ' +
+      'udp:either needs awl or plexus 3.3 or later on the other side. The built-in tunnel uses TCP by itself.',
+  },
+  {
+    name: 'tcp-stun',
+    type: 'server',
+    group: 'stun',
+    commands: ['session'],
+    placeholder: 'HOST[:PORT]',
+    defaultPort: STUN_PORT,
+    repeatable: true,
+    separator: /[,;]/,
+    defaultText: '--stun-server',
+    help: 'STUN server that is asked over TCP',
+  },
+  {
+    name: 'tcp-bind',
+    type: 'local',
+    group: 'stun',
+    commands: ['session'],
+    placeholder: 'ADDRESS[:PORT]',
+    defaultPort: 0,
+    defaultText: 'address of --stun-client, any free port',
+    help: 'local TCP address for STUN, punching and the application',
   },
   {
     name: 'punch-hops',

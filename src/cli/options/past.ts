@@ -1,6 +1,7 @@
 import type { OptionSpec } from './spec.js';
 
-const UDP_ONLY = 'awl punches UDP only: leave it out on both sides';
+const BOTH_PUNCHED =
+  'awl chooses by --app-qos, and its tunnel uses TCP where that can be punched: leave it out';
 const NO_RELAY = 'awl connects directly or not at all, and has no relay: leave it out on both sides';
 const IN_REPOSITORY =
   'put the file into the application repository as OWNER/PIN/cert.crt, private.key or ca.crt, and name that with --app-repo';
@@ -11,19 +12,8 @@ function past<const Name extends string>(name: Name, row: Pick<OptionSpec, 'help
 
 /** Options of older plexus versions that are no mere alias: recognised, so that the error can say what to do. */
 export const PAST_OPTIONS = [
-  past('app-qos', {
-    only: ['udp:either'],
-    help: 'transport and role (plexus 3.4); only udp:either',
-    instead: 'awl agrees on udp:either: the acceptor serves, the inviter is the client',
-  }),
-  past('tcp-bind', {
-    only: ['0.0.0.0:0', '0.0.0.0'],
-    help: 'local TCP endpoint (plexus 3.4)',
-    instead: UDP_ONLY,
-  }),
-  past('tcp-stun', { only: [], help: 'TCP STUN server (plexus 3.4)', instead: UDP_ONLY }),
   past('udp-route', { only: ['direct', '0'], help: 'direct, or by relay (plexus 3.4)', instead: NO_RELAY }),
-  past('tcp-route', { only: ['direct', '0'], help: 'direct, or by relay (plexus 3.4)', instead: UDP_ONLY }),
+  past('tcp-route', { only: ['direct', '0'], help: 'direct, or by relay (plexus 3.4)', instead: NO_RELAY }),
   past('rico-server', { only: [], help: 'relay server (plexus 3.4)', instead: NO_RELAY }),
   past('rico-cert', { only: [], help: 'relay certificate (plexus 3.4)', instead: NO_RELAY }),
   past('rico-key', { only: [], help: 'relay key (plexus 3.4)', instead: NO_RELAY }),
@@ -33,8 +23,8 @@ export const PAST_OPTIONS = [
     help: 'how much a failed NAT test matters (plexus 3.4); never, in awl',
     instead: 'awl always asks STUN for its endpoint, and never lets a NAT test decide whether to try',
   }),
-  past('strategy', { only: ['udp'], help: 'udp or tcp (first generation)', instead: UDP_ONLY }),
-  past('tcp-trace', { only: ['0'], help: 'TCP tracing (first generation)', instead: UDP_ONLY }),
+  past('strategy', { only: ['udp'], help: 'udp or tcp (first generation)', instead: BOTH_PUNCHED }),
+  past('tcp-trace', { only: ['0'], help: 'TCP tracing (first generation)', instead: BOTH_PUNCHED }),
   past('smime-cert', { only: [], help: 'own certificate (first generation)', instead: IN_REPOSITORY }),
   past('smime-key', { only: [], help: 'own private key (first generation)', instead: IN_REPOSITORY }),
   past('smime-peer', {

@@ -96,6 +96,34 @@ describe('plexus 3.4', () => {
     '--peer-id=peer@mailer.com/peerid --udp-stun=stun.someserver.com --udp-bind=0.0.0.0:0 --nat-hops=5 ' +
     '--exec-cmd=exec.sh --app-qos=udp:either --email-smtps=s --email-imaps=i --email-login=l --email-password=password';
 
+  test('what the program speaks, and where TCP is, is taken as 3.4 means it', async () => {
+    const line = LINE.replace(
+      'udp:either',
+      'tcp:client --tcp-bind=192.0.2.5:7000 --tcp-stun=a.example,b.example:9',
+    );
+    const { settings } = await settingsOf(words(line));
+    expect(settings).toMatchObject({
+      qos: { proto: 'tcp', role: 'client' },
+      tcp: {
+        bind: { address: '192.0.2.5', port: 7000 },
+        stun: [
+          { host: 'a.example', port: 3478 },
+          { host: 'b.example', port: 9 },
+        ],
+      },
+    });
+  });
+
+  test.each(['tcp', 'tcp:', 'sctp:client', 'udp:either:'])(
+    '--app-qos=%s is no quality of service',
+    async (text) => {
+      await expect(settingsOf(words(LINE.replace('udp:either', text)))).rejects.toMatchObject({
+        code: 'USAGE_BAD_VALUE',
+        hint: expect.stringMatching(/udp:either/),
+      });
+    },
+  );
+
   test('its names mean what they meant, with its own default arguments', async () => {
     const { settings } = await settingsOf(words(LINE));
     expect(settings).toMatchObject({
@@ -157,8 +185,6 @@ describe('plexus 3.4', () => {
   });
 
   test.each([
-    ['--app-qos=tcp:client', /--app-qos cannot be "tcp:client"/, /udp:either/],
-    ['--tcp-stun=h', /--tcp-stun is a plexus option that awl does not have/, /UDP only/],
     ['--udp-route=bridge', /--udp-route cannot be "bridge"/, /no relay/],
     ['--rico-server=h', /--rico-server is a plexus option/, /no relay/],
     ['--nat-test=noneed', /--nat-test cannot be "noneed"/, /STUN/],
