@@ -6,6 +6,7 @@ describe('passageVariables', () => {
   test('names every value once and nothing that is not there', () => {
     expect(passageVariables(PASSAGE)).toEqual({
       AWL_ROLE: 'invite',
+      AWL_QOS: 'udp:client',
       AWL_INNER_IP: '127.0.0.1',
       AWL_INNER_PORT: '0',
       AWL_OUTER_IP: '198.51.100.10',
