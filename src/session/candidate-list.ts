@@ -6,7 +6,7 @@ import type { Candidate } from '../wire/extension.js';
 export const CANDIDATE_KINDS = ['host', 'srflx', 'mapped'] as const;
 export type CandidateKind = (typeof CANDIDATE_KINDS)[number];
 
-/** The reader takes 16; the rest is for predicted ones. Ten keep an RSA-2048 letter within two of HyperDHT's fragments. */
+/** The reader takes 16; the rest is for predicted ones. With ten an RSA-2048 letter takes three of HyperDHT's fragments, as with one. */
 const CANDIDATES_MAX = 10;
 /** Public endpoints of one socket: a few in a row show a symmetric NAT's next one. */
 const SRFLX_MAX = 4;
