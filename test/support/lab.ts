@@ -30,6 +30,8 @@ export interface LabOptions {
   readonly sameLan?: boolean;
   readonly serverIps?: number;
   readonly ipv6?: boolean;
+  /** First three octets of A's public addresses, where a daemon refuses documentation ranges. */
+  readonly publicA?: string;
   /** Seconds a mapping lives that was never answered, and one that was. */
   readonly udpTimeout?: number;
   readonly udpStreamTimeout?: number;
@@ -80,6 +82,7 @@ function flags(o: LabOptions): string[] {
     '--rate': o.rate,
     '--lan-hosts': o.lanHosts,
     '--server-ips': o.serverIps,
+    '--pub-a': o.publicA,
     '--udp-timeout': o.udpTimeout,
     '--udp-stream-timeout': o.udpStreamTimeout,
   };
