@@ -74,6 +74,7 @@ export async function sessionSettings(
     handshakeTimeoutMs: seconds('handshake-timeout') ?? 60_000,
     cipher: values.choice('cipher') === 'des3' ? 'des3' : 'aes256',
     ...(candidates && { candidates }),
+    portMapping: values.choice('port-mapping') !== 'off' && candidates?.includes('mapped') !== false,
     ...(command !== undefined && { exec: execSpec(values, command) }),
     ...(builtIn && { tunnel: builtIn.tunnel }),
     ...(values.flag('allow-plaintext') && { allowPlaintext: true }),

@@ -43,7 +43,7 @@ export async function answerInvitation(parts: AnsweringParts): Promise<Passage |
   let sockets: SessionSockets | undefined;
   log.info(`invitation of ${name}, its endpoint ${formatEndpoint(parts.invitation.reference.endpoint)}`);
   try {
-    sockets = await bindSockets(context.settings.bind, log);
+    sockets = await bindSockets(context.settings.bind, log, context.routers);
     const passage = await answerOn(sockets, session, parts, log);
     await closeSockets(sockets, passage.socket);
     return passage;

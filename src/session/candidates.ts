@@ -49,14 +49,16 @@ export class Gathering {
 
   constructor(parts: GatheringParts) {
     this.#parts = parts;
-    const work = [this.#findHost(), this.#findBeside()];
+    const work = [this.#findHost(), this.#findBeside(), parts.sockets.lease?.settled];
     this.settled = Promise.allSettled(work).then(() => {});
   }
 
   /** What is known by now. */
   list(outer: Endpoint): Candidate[] {
     const srflx = [...this.#beside, ...this.#parts.reflexive()];
-    return candidateList(outer, { host: this.#host, srflx, mapped: [] }, this.#parts.kinds);
+    const external = this.#parts.sockets.lease?.external;
+    const mapped = external ? [external] : [];
+    return candidateList(outer, { host: this.#host, srflx, mapped }, this.#parts.kinds);
   }
 
   async #findHost(): Promise<void> {

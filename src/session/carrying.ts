@@ -31,12 +31,19 @@ async function carrierOf(passage: Passage): Promise<Carrier> {
       hint: 'the built-in tunnel needs awl and sealed messages on both sides; with plexus use --exec-command',
     });
   }
-  return openUdx({
-    local: inner,
-    peer: alien,
-    keys: deriveTunnelKeys(sessionKey, role),
-    release: () => passage.close(),
-  });
+  try {
+    const carrier = await openUdx({
+      local: inner,
+      peer: alien,
+      keys: deriveTunnelKeys(sessionKey, role),
+      release: () => passage.handOver(),
+    });
+    // A port that the router forwards is taken back with the path that it belongs to.
+    return { ...carrier, close: () => Promise.all([carrier.close(), passage.close()]).then(() => {}) };
+  } catch (error) {
+    await passage.close();
+    throw error;
+  }
 }
 
 /** Tells the peer that we do not have the tunnel that it wants to go on with. */

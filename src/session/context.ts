@@ -9,6 +9,7 @@ import { ReplayGuard } from '../rendezvous/replay-guard.js';
 import type { Rendezvous } from '../rendezvous/types.js';
 import type { EventSink } from './events.js';
 import { Attempts } from './links.js';
+import { RouterWatch } from './routers.js';
 import type { SessionSettings } from './settings.js';
 import { ensureStateDirectory, stateDirectory } from './state-dir.js';
 
@@ -21,6 +22,8 @@ export interface SessionContext {
   /** One or more, side by side. */
   readonly links: readonly Rendezvous[];
   readonly seen: ReplayGuard;
+  /** Absent where no port is to be mapped. */
+  readonly routers?: RouterWatch;
   readonly now: () => Date;
   close(): Promise<void>;
 }
@@ -35,6 +38,7 @@ export async function openContext(settings: SessionSettings): Promise<SessionCon
     if (seen.problem) log.warning(`${seen.problem}; replays are only noticed while this process runs`);
     const chosen = [settings.rendezvous].flat();
     const links = await openAll(chosen, log, now);
+    const routers = settings.portMapping && !settings.allowLoopback ? new RouterWatch(log) : undefined;
     return {
       settings,
       log,
@@ -42,8 +46,10 @@ export async function openContext(settings: SessionSettings): Promise<SessionCon
       repository: new AppRepository(settings.repo),
       links,
       seen,
+      ...(routers && { routers }),
       now,
       async close() {
+        routers?.close();
         await Promise.all(links.map((link) => link.close()));
         await seen.close();
       },

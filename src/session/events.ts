@@ -12,6 +12,13 @@ export type AwlEvent =
       readonly ms: number;
     }
   | { readonly event: 'nat'; readonly report: NatReport }
+  /** Where both sides may be reached, as the signed messages say: "host 192.168.1.5:40001". */
+  | {
+      readonly event: 'candidates';
+      readonly session: string;
+      readonly own: readonly string[];
+      readonly peer: readonly string[];
+    }
   | { readonly event: 'invited'; readonly session: string; readonly peer: string }
   | { readonly event: 'answered'; readonly session: string; readonly peer: string; readonly ms: number }
   | {

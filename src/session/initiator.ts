@@ -39,7 +39,7 @@ export async function invite(settings: SessionSettings): Promise<Passage> {
     };
     const host = await loadHost(context.repository, hostName, loading);
     const peer = await loadPeer(context.repository, peerName, loading);
-    sockets = await bindSockets(settings.bind, context.log);
+    sockets = await bindSockets(settings.bind, context.log, context.routers);
     const passage = await exchangeAndPunch({ context, host, peer, sockets, begun, signal });
     await closeSockets(sockets, passage.socket);
     // The passage is ready now; taking leave of a mail server may last seconds.

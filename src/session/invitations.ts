@@ -47,6 +47,7 @@ export class InvitationDesk {
     const { settings, log, emit } = options.context;
     this.#nat = new NatWatch(settings.stun, settings.bind.address, log, emit, options.signal);
     this.#nat.current();
+    options.context.routers?.current();
     options.signal.addEventListener('abort', () => {
       for (const wake of this.#waiting.splice(0)) wake();
     });

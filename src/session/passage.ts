@@ -35,6 +35,8 @@ export interface Passage {
   readonly rttMs?: number;
   /** The socket that owns the mapping. Whoever takes the passage closes it. */
   readonly socket: UdpSocket;
-  /** Gives the local port back. Idempotent. */
+  /** Gives the local port back, so that a program can bind it; a port that the router forwards stays. Idempotent. */
+  handOver(): Promise<void>;
+  /** Gives everything back: the local port, and the router's if one was mapped. Idempotent. */
   close(): Promise<void>;
 }

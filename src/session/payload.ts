@@ -38,7 +38,7 @@ export async function runPayload(
   signal: AbortSignal | undefined = settings.signal,
 ): Promise<PayloadExit> {
   const { session } = passage;
-  await passage.close();
+  await passage.handOver();
   const exit = await launch(exec, payloadValues(passage, settings.repo), {
     log: (settings.log ?? silentLogger).child(session),
     ...(signal && { signal }),

@@ -32,6 +32,13 @@ export interface PunchingParts {
   readonly signal?: AbortSignal;
 }
 
+function emitCandidates({ context, session, candidates }: PunchingParts): void {
+  const words = (list: readonly Candidate[]) =>
+    list.map(({ type, endpoint }) => `${type} ${formatEndpoint(endpoint)}`);
+  const [own, peer] = [words(candidates.own), words(candidates.peer)];
+  context.emit({ event: 'candidates', session, own, peer });
+}
+
 /**
  * Punches toward the peer's announced endpoint and wraps what was won.
  * The socket that won now belongs to the passage; the others, and all on failure, are the caller's to close.
@@ -41,6 +48,7 @@ export async function openPassage(parts: PunchingParts): Promise<Passage> {
   const { context, role, sockets, target, keys, log } = parts;
   const socket = sockets.main;
   const { settings } = context;
+  emitCandidates(parts);
   const result = await punch({
     socket,
     role,
@@ -90,7 +98,10 @@ export function wrapPassage(
     confirmed: found.confirmed,
     ...(found.rttMs !== undefined && { rttMs: found.rttMs }),
     socket,
-    close: () => socket.close(),
+    handOver: () => socket.close(),
+    async close() {
+      await Promise.all([socket.close(), socket === sockets.main ? sockets.lease?.close() : undefined]);
+    },
   };
   log.info(
     `passage to ${formatName(peer.name)} at ${formatEndpoint(alien)} from ${formatEndpoint(outer)}: ` +

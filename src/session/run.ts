@@ -88,7 +88,13 @@ async function payloadOf(passage: Passage, settings: SessionSettings, returning:
 async function use(passage: Passage, settings: SessionSettings, returning: Returning): Promise<number> {
   const { exec, tunnel } = settings;
   if (tunnel) return runTunnel(passage, tunnel, settings, returning);
-  return exec ? exitStatus(await runPayload(passage, exec, settings)) : 0;
+  if (!exec) return 0;
+  try {
+    return exitStatus(await runPayload(passage, exec, settings));
+  } finally {
+    // A program that outlives us keeps what the router forwards until the lease is over.
+    if (!exec.detach) await passage.close();
+  }
 }
 
 function requireUse({ exec, tunnel }: SessionSettings): void {

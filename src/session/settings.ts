@@ -42,6 +42,8 @@ export interface SessionSettings {
   readonly allowLoopback?: boolean;
   /** Which own addresses the peer is told besides the public endpoint; default: all kinds. */
   readonly candidates?: readonly CandidateKind[];
+  /** Ask the router to forward a port (PCP, NAT-PMP, UPnP) while a session lasts. */
+  readonly portMapping?: boolean;
   /** Content cipher of sealed messages; plexus reads both. */
   readonly cipher?: 'aes256' | 'des3';
   /** Folder for the seen-set and locks; default: `$XDG_STATE_HOME/awl` or `~/.local/state/awl`. */

@@ -1,8 +1,10 @@
 import type { Logger } from '../log.js';
 import { outboundAddress } from '../stun/own-address.js';
+import type { PortLease } from '../stun/portmap/lease.js';
 import { classOf } from '../stun/sanity.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { UdpSocket } from '../util/udp.js';
+import type { RouterWatch } from './routers.js';
 
 /**
  * The sockets of one session. One socket for both families would do without the low TTL: the kernel keeps those of IPv4 and
@@ -13,6 +15,8 @@ export interface SessionSockets {
   readonly main: UdpSocket;
   /** IPv6 beside an IPv4 main socket that is bound to no address in particular. */
   readonly beside?: UdpSocket;
+  /** A port that the router forwards to the main socket, or is asked to. */
+  readonly lease?: PortLease;
 }
 
 const ANY_IPV4 = '0.0.0.0';
@@ -23,23 +27,35 @@ const ANY_IPV6 = '::';
  * be had is a line in the debug log.
  * @throws AwlError UDP_BIND
  */
-export async function bindSockets(bind: Endpoint, log: Logger): Promise<SessionSockets> {
+export async function bindSockets(
+  bind: Endpoint,
+  log: Logger,
+  routers?: RouterWatch,
+): Promise<SessionSockets> {
   const main = await UdpSocket.bind(bind);
-  if (bind.address !== ANY_IPV4) return { main };
+  const lease = routers?.lease(main.local, log);
+  const beside = bind.address === ANY_IPV4 ? await bindBeside(main, bind, log) : undefined;
+  return { main, ...(beside && { beside }), ...(lease && { lease }) };
+}
+
+async function bindBeside(main: UdpSocket, bind: Endpoint, log: Logger): Promise<UdpSocket | undefined> {
   const outbound = await outboundAddress(6);
-  if (classOf(outbound) !== 'public') return { main };
+  if (classOf(outbound) !== 'public') return undefined;
   for (const port of new Set([main.local.port, bind.port])) {
     try {
-      return { main, beside: await UdpSocket.bind({ address: ANY_IPV6, port }, { ipv6Only: true }) };
+      return await UdpSocket.bind({ address: ANY_IPV6, port }, { ipv6Only: true });
     } catch (error) {
       log.debug(`no IPv6 socket at ${formatEndpoint({ address: ANY_IPV6, port })}: ${String(error)}`);
     }
   }
-  return { main };
+  return undefined;
 }
 
-/** Closes all but `kept`, or all. */
+/** Closes all but `kept`, or all; a mapped port goes with the socket that it leads to. */
 export async function closeSockets(sockets: SessionSockets | undefined, kept?: UdpSocket): Promise<void> {
-  const open = sockets ? [sockets.main, sockets.beside] : [];
-  await Promise.all(open.map((socket) => (socket === kept ? undefined : socket?.close())));
+  if (!sockets) return;
+  const open = [sockets.main, sockets.beside].filter((socket) => socket !== kept);
+  // The router need not hold up the passage that does without it.
+  const leaving = sockets.main === kept ? undefined : sockets.lease?.close();
+  await Promise.all([...open.map((socket) => socket?.close()), kept ? undefined : leaving]);
 }

@@ -88,6 +88,7 @@ test('a passage without a session key never becomes a tunnel, and its port is gi
     how: 'reflexive',
     confirmed: false,
     socket,
+    handOver: () => socket.close(),
     close: () => socket.close(),
   };
   const running = runTunnel(passage, tunnelSettings({ exports: ['22'] }), world.settings(alice, peer));

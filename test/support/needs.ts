@@ -16,6 +16,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   sshd: 'openssh-server',
   ssh: 'openssh-client',
   ping: 'iputils-ping',
+  miniupnpd: 'miniupnpd-nftables',
   'redis-server': 'redis-server',
 };
 

@@ -162,6 +162,20 @@ export const CONNECTION_OPTIONS = [
       'only to peers behind the same public address, or with --allow-private.',
   },
   {
+    name: 'port-mapping',
+    type: 'choice',
+    group: 'stun',
+    commands: ['session', 'doctor'],
+    placeholder: 'HOW',
+    choices: ['auto', 'off'],
+    default: 'auto',
+    help: 'whether the router is asked to forward a UDP port while a session lasts',
+    details:
+      'auto asks the default gateway by PCP, NAT-PMP and UPnP side by side; the first that does it counts. The port is ' +
+      'told to the peer, renewed while the session lasts and taken back at its end. Until then anybody can send to ' +
+      'it: a program of yours on the passage must tell its peer from strangers, as it must behind many NATs.',
+  },
+  {
     name: 'response-timeout',
     type: 'seconds',
     group: 'stun',

@@ -14,8 +14,8 @@ export interface LeaseOptions {
   /** Local UDP port to map. */
   readonly port: number;
   readonly log: Logger;
-  /** For tests. */
-  readonly lifetimeS?: number;
+  /** Seconds; default LEASE_MIN_S. */
+  readonly shortestS?: number;
 }
 
 /**
@@ -31,13 +31,14 @@ export class PortLease {
   readonly #request: MapRequest;
   readonly #end = new AbortController();
   readonly #life: Promise<void>;
+  #asking = false;
   #held: { readonly mapper: PortMapper; granted: Granted } | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
-    const { port, lifetimeS = LEASE_S } = options;
-    this.#request = { port, wanted: port, lifetimeS, nonce: randomBytes(PCP_NONCE_BYTES) };
+    const { port } = options;
+    this.#request = { port, wanted: port, lifetimeS: LEASE_S, nonce: randomBytes(PCP_NONCE_BYTES) };
     this.settled = this.#open().catch((error) => options.log.debug(`no port mapping: ${errorText(error)}`));
     this.#life = this.settled.then(() => this.#renew()).catch(() => {});
   }
@@ -98,9 +99,11 @@ export class PortLease {
 
   async #map(mapper: PortMapper, wanted = this.#request.wanted): Promise<Granted> {
     const limit = deadline(MAP_MS, () => new Error('no answer in time'), this.#end.signal);
+    this.#asking = true;
     try {
       return await mapper.map({ ...this.#request, wanted }, limit.signal);
     } finally {
+      this.#asking = false;
       limit.dispose();
     }
   }
@@ -111,10 +114,11 @@ export class PortLease {
     const { signal } = this.#end;
     const held = this.#held;
     if (!held) return;
-    let until = expiry(held.granted);
+    const { shortestS = LEASE_MIN_S } = this.#options;
+    let until = expiry(held.granted, shortestS);
     while (until !== Number.POSITIVE_INFINITY) {
       const left = until - performance.now();
-      if (left < (LEASE_MIN_S * 1000) / 4) break;
+      if (left < shortestS * 250) break;
       await sleep(left / 2, signal);
       try {
         const granted = await this.#map(held.mapper, held.granted.external.port);
@@ -123,7 +127,7 @@ export class PortLease {
           log.warning(`the router forwards ${now} now instead of ${before}`);
         }
         held.granted = granted;
-        until = expiry(granted);
+        until = expiry(granted, shortestS);
       } catch (error) {
         signal.throwIfAborted();
         log.debug(`the port mapping was not renewed: ${errorText(error)}`);
@@ -134,6 +138,8 @@ export class PortLease {
   }
 
   async #close(): Promise<void> {
+    // What the router was asked for already it must be asked to take back, so it gets the time to answer.
+    if (this.#asking) await Promise.race([this.settled, sleep(UNMAP_MS)]);
     this.#end.abort(new Error('the port mapping is not needed any more'));
     await this.#life;
     const held = this.#held;
@@ -155,9 +161,9 @@ export class PortLease {
 }
 
 /** When a lease is over, of the clock of `performance`; what is absurdly short or long is taken for a bound. */
-function expiry({ lifetimeS }: Granted): number {
+function expiry({ lifetimeS }: Granted, shortestS: number): number {
   if (lifetimeS === Number.POSITIVE_INFINITY) return lifetimeS;
-  return performance.now() + Math.min(LEASE_MAX_S, Math.max(LEASE_MIN_S, lifetimeS)) * 1000;
+  return performance.now() + Math.min(LEASE_MAX_S, Math.max(shortestS, lifetimeS)) * 1000;
 }
 
 /** A sentence, if what the router granted helps nobody. */
