@@ -18,6 +18,7 @@ _awl() {
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
     --candidates) words='host srflx mapped none' ;;
+    --port-mapping) words='auto off' ;;
     --rendezvous) words='hyperdht opendht email meepo file' ;;
     --cipher) words='aes256 des3' ;;
     --log-level) words='fatal error warning info debug trace' ;;
@@ -31,7 +32,7 @@ _awl() {
   fi
   case $command in
     id) words='init export trust list --app-repo= --json --log-level= --log-file= --config= --help --version --bits= --out= --as= --replace --long' ;;
-    doctor) words='--stun-server= --stun-client= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --json --log-level= --log-file= --config= --help --version' ;;
+    doctor) words='--stun-server= --stun-client= --port-mapping= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --json --log-level= --log-file= --config= --help --version' ;;
     stun-server) words='--log-level= --log-file= --config= --help --version --listen= --port= --alt-port=' ;;
     dht-node) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --public= --metrics=' ;;
     hub) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --node-port= --public= --metrics= --alt-port=' ;;
@@ -39,7 +40,7 @@ _awl() {
     service) words='print install systemd cron --log-level= --log-file= --config= --help --version --replace --name= --user=' ;;
     completion) words='bash zsh fish --log-level= --log-file= --config= --help --version' ;;
     *)
-      words='--accept --app-id= --app-repo= --host-info= --peer-info= --stun-server= --stun-client= --app-qos= --tcp-stun= --tcp-bind= --punch-hops= --candidates= --response-timeout= --handshake-timeout= --once --accept-timeout= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --exec-command= --exec-args= --exec-env= --exec-pwd= --exec-log= --exec-detach --allow-plaintext --allow-private --allow-loopback --cipher= --state-dir= --export= --export-any= --export-except= --import= --socks5= --stdio= --reconnect-timeout= --json --log-level= --log-file= --config= --help --version'
+      words='--accept --app-id= --app-repo= --host-info= --peer-info= --stun-server= --stun-client= --app-qos= --tcp-stun= --tcp-bind= --punch-hops= --candidates= --port-mapping= --response-timeout= --handshake-timeout= --once --accept-timeout= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --exec-command= --exec-args= --exec-env= --exec-pwd= --exec-log= --exec-detach --allow-plaintext --allow-private --allow-loopback --cipher= --state-dir= --export= --export-any= --export-except= --import= --socks5= --stdio= --reconnect-timeout= --json --log-level= --log-file= --config= --help --version'
       (( COMP_CWORD == 1 )) && words="id doctor stun-server dht-node hub wormhole service completion help $words" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
