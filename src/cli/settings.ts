@@ -60,6 +60,7 @@ export async function sessionSettings(
   const acceptTimeoutMs = seconds('accept-timeout');
   const stateDir = path(values, 'state-dir');
   const candidates = candidateKinds(values);
+  const hops = values.given('punch-hops') ? values.number('punch-hops') : undefined;
   const settings: AcceptorSettings = {
     app: app ?? '',
     repo: path(values, 'app-repo') ?? '.',
@@ -69,7 +70,7 @@ export async function sessionSettings(
     bind: bindAddress(values),
     ...tcpSettings(values, builtIn !== undefined),
     rendezvous,
-    hops: values.number('punch-hops') ?? 7,
+    ...(hops !== undefined && { hops }),
     responseTimeoutMs: seconds('response-timeout') ?? 60_000,
     handshakeTimeoutMs: seconds('handshake-timeout') ?? 60_000,
     cipher: values.choice('cipher') === 'des3' ? 'des3' : 'aes256',

@@ -28,6 +28,8 @@ export interface AnsweringParts {
   readonly delivery: Delivery;
   /** Own NAT, as far as known. */
   readonly nat: NatReport;
+  /** Smallest TTL that leaves it. */
+  readonly hops: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -140,6 +142,7 @@ async function answerOn(
     peer,
     sockets,
     outer,
+    hops: parts.hops,
     candidates: { own: candidates, peer: invitation.extension?.cand ?? [] },
     target: invitation.reference.endpoint,
     references: {

@@ -119,6 +119,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       peer,
       sockets,
       outer,
+      hops: measuring.hops(),
       candidates: { own: gathering.list(outer), peer: answer.extension?.cand ?? [] },
       target: answer.reference.endpoint,
       references: {

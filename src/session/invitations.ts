@@ -124,6 +124,7 @@ export class InvitationDesk {
         invitation: invited.opened,
         delivery: invited.delivery,
         nat: this.#nat.current(),
+        hops: this.#nat.hops,
         signal,
       });
       if (passage) {

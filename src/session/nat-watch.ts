@@ -20,6 +20,7 @@ export class NatWatch {
   readonly #emit: EventSink;
   readonly #signal: AbortSignal;
   #report: NatReport = UNMEASURED;
+  #hops: number | undefined;
   #measuredAt = Number.NEGATIVE_INFINITY;
   #running = false;
 
@@ -43,6 +44,11 @@ export class NatWatch {
     return this.#report;
   }
 
+  /** Smallest TTL that leaves the own NATs, as far as the last measurement knows. */
+  get hops(): number | undefined {
+    return this.#hops;
+  }
+
   async #measure(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
@@ -53,6 +59,7 @@ export class NatWatch {
       const measuring = probe(socket, servers, { signal: this.#signal, log: this.#log });
       await measuring.endpoint;
       this.#report = await measuring.report;
+      this.#hops = measuring.hops();
       this.#measuredAt = performance.now();
       this.#emit({ event: 'nat', report: this.#report });
     } catch (error) {

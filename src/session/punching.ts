@@ -25,6 +25,8 @@ export interface PunchingParts {
   /** Where the payload's connection runs if that is not the UDP path itself. */
   readonly place?: Pick<Passage, 'transport' | 'inner' | 'outer' | 'alien'>;
   readonly keys: SharedKeys;
+  /** Smallest TTL that was seen to leave the own NATs; `--punch-hops` wins over it. */
+  readonly hops: number | undefined;
   readonly reports?: { readonly own: NatReport; readonly peer: NatReport };
   /** Monotonic ms at which the session began, for the `passage` event. */
   readonly begun: number;
@@ -54,7 +56,7 @@ export async function openPassage(parts: PunchingParts): Promise<Passage> {
     role,
     secret: keys.secret,
     peer: target,
-    hops: settings.hops ?? PUNCH_HOPS,
+    hops: settings.hops ?? parts.hops ?? PUNCH_HOPS,
     ...(keys.confirmKey && { confirmKey: keys.confirmKey }),
     ...(parts.reports && { reports: parts.reports }),
     timeoutMs: settings.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,

@@ -8,6 +8,7 @@ import { type NatReport, UNMEASURED } from '../wire/nat-report.js';
 import { testFiltering, testHairpin } from './behaviour.js';
 import { classify, type FilteringEvidence, type Heard, type MappingSample } from './classify.js';
 import { type BindingAnswer, type Outcome, outcomeError, transact } from './client.js';
+import { measureHops } from './hops.js';
 import { localAddresses } from './own-address.js';
 import { fitSchedule } from './schedule.js';
 
@@ -30,6 +31,8 @@ export interface Probe {
   current(): NatReport;
   /** Where the servers saw the socket, in the order in which they were asked, each once. */
   mapped(): readonly Endpoint[];
+  /** Smallest TTL that was seen to leave the own NATs; undefined: not known (yet). */
+  hops(): number | undefined;
   /** What each server did so far; undefined: nothing yet. */
   servers(): readonly { readonly server: Endpoint; readonly outcome: Outcome | undefined }[];
 }
@@ -63,6 +66,7 @@ class Probing implements Probe {
   #dueAt = Number.POSITIVE_INFINITY;
   #filtering: FilteringEvidence | undefined;
   #hairpin: Heard | undefined;
+  #hops: number | undefined;
 
   constructor(socket: UdpSocket, servers: readonly Endpoint[], options: ProbeOptions) {
     this.#socket = socket;
@@ -89,6 +93,13 @@ class Probing implements Probe {
       ...(this.#filtering && { filtering: this.#filtering }),
       ...(this.#hairpin && { hairpin: this.#hairpin }),
     });
+  }
+
+  hops(): number | undefined {
+    // Where the filter lets in anybody, every TTL seems to leave.
+    return this.#filtering?.changeBoth === 'silent' || this.#filtering?.changePort === 'silent'
+      ? this.#hops
+      : undefined;
   }
 
   mapped(): readonly Endpoint[] {
@@ -176,6 +187,11 @@ class Probing implements Probe {
     this.#test(
       testFiltering(server, alternate, options).then((evidence) => {
         this.#filtering = evidence;
+      }),
+    );
+    this.#test(
+      measureHops(server, alternate, options).then((hops) => {
+        this.#hops = hops;
       }),
     );
   }

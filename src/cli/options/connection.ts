@@ -143,6 +143,9 @@ export const CONNECTION_OPTIONS = [
     max: 255,
     default: String(PUNCH_HOPS),
     help: 'IP time-to-live of the first datagram: past the own NAT, short of the other one',
+    details:
+      'Without this option it is the smallest one that was seen to leave the own NAT, where a STUN server that speaks ' +
+      'RFC 5780 lets awl find out, and 7 otherwise.',
   },
   {
     name: 'candidates',
