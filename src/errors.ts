@@ -23,10 +23,11 @@ export const ERROR_CODES = {
   TERMS_UNMET: 65,
   // 68 EX_NOHOST: the other side did not answer the invitation
   PEER_NO_ANSWER: 68,
-  // 69 EX_UNAVAILABLE: the rendezvous cannot be reached or refuses us
+  // 69 EX_UNAVAILABLE: the rendezvous cannot be reached or refuses us; awl status: no awl is there
   RENDEZVOUS_UNREACHABLE: 69,
   RENDEZVOUS_REFUSED: 69,
   RENDEZVOUS_UNTRUSTED: 69,
+  NOT_RUNNING: 69,
   // 70 EX_SOFTWARE: our own fault
   INTERNAL: 70,
   // 71 EX_OSERR: the payload could not be started

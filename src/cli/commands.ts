@@ -192,6 +192,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     },
   },
   {
+    name: 'status',
+    summary: 'show what the running awls of this user do',
+    forms: ['[--json] [--state-dir=DIR]'],
+    details: [
+      'Asks every awl session that runs as this user and uses the same state folder: its sessions, peers and paths, how ' +
+        'each path was won, and what tunnels count: round trip, rates, bytes, connections, loss. --json prints one line of ' +
+        'JSON for each process. With none running the exit status is 69.',
+    ],
+    examples: [['awl status', 'show every session']],
+    load: async () => (await import('./status.js')).runStatus,
+  },
+  {
     name: 'completion',
     summary: 'print the completion script of a shell',
     forms: ['bash|zsh|fish'],

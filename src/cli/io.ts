@@ -1,3 +1,5 @@
+import { StickyLine } from './sticky-line.js';
+
 /** The edges of the process that a command may touch; tests pass collectors. */
 export interface Io {
   /** Results and `--json` lines. */
@@ -7,14 +9,23 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Width of the terminal in columns, for help. */
   readonly columns: number;
+  /** Where standard error is a terminal that can keep a line in place. */
+  readonly terminal?: { show(line: string): void; columns(): number };
 }
+
+const writeError = (text: string) => void process.stderr.write(text);
+const sticky =
+  process.stderr.isTTY && process.env['TERM'] !== 'dumb' ? new StickyLine(writeError) : undefined;
 
 /** The real process. */
 export const processIo: Io = {
   stdout: (text) => void process.stdout.write(text),
-  stderr: (text) => void process.stderr.write(text),
+  stderr: (text) => (sticky ? sticky.print(text) : writeError(text)),
   env: process.env,
   columns: process.stdout.columns ?? 80,
+  ...(sticky && {
+    terminal: { show: (line) => sticky.show(line), columns: () => process.stderr.columns || 80 },
+  }),
 };
 
 /** Text from anywhere as one line: control characters cannot start a line or drive the terminal. */

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { AwlError, errorText } from '../errors.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 
-/** Numbers by name; a name that ends in `_total` only rises. */
+/** Numbers by name, with labels if it has some (`name{key="value"}`); a name that ends in `_total` only rises. */
 export type Metrics = Readonly<Record<string, number>>;
 
 export interface MetricsServer {
@@ -14,12 +14,16 @@ export interface MetricsServer {
 const CONNECTIONS_MAX = 16;
 const HEADERS_MS = 5_000;
 
-/** Prometheus text (exposition format 0.0.4): two lines a number. */
+/** Prometheus text (exposition format 0.0.4): a line with the type of each name, then one for each set of labels. */
 export function metricsText(metrics: Metrics): string {
-  return Object.entries(metrics)
+  const families = new Map<string, string[]>();
+  for (const [labelled, value] of Object.entries(metrics)) {
+    const name = labelled.split('{', 1)[0] ?? labelled;
+    families.set(name, [...(families.get(name) ?? []), `${labelled} ${value}\n`]);
+  }
+  return [...families]
     .map(
-      ([name, value]) =>
-        `# TYPE ${name} ${name.endsWith('_total') ? 'counter' : 'gauge'}\n${name} ${value}\n`,
+      ([name, lines]) => `# TYPE ${name} ${name.endsWith('_total') ? 'counter' : 'gauge'}\n${lines.join('')}`,
     )
     .join('');
 }

@@ -22,7 +22,7 @@ export function prepare(line: ParsedLine, io: Io, signal: AbortSignal): CommandC
   if (named) checkValue(optionNamed('config'), named.value, named.source);
   const file = named ? readConfig(named.value, line.command) : { assignments: [], warnings: [] };
   const options = mergeLevels([line.assignments, environment, file.assignments]);
-  const log = openLog(options);
+  const log = openLog(options, io);
   for (const warning of file.warnings) warn(io, warning);
   return { options, operands: line.operands, io, log, signal };
 }
@@ -32,10 +32,10 @@ export function warn(io: Io, text: string): void {
   io.stderr(`awl: warning: ${oneLine(text)}\n`);
 }
 
-function openLog(options: OptionValues): Logger {
+function openLog(options: OptionValues, io: Io): Logger {
   const level = LOG_LEVELS.find((one) => one === options.choice('log-level')) ?? 'info';
   const file = options.text('log-file');
-  if (file === undefined) return createLogger({ level });
+  if (file === undefined) return createLogger({ level, ...(io.terminal && { write: io.stderr }) });
   try {
     return createLogger({ level, file: expandHome(file) });
   } catch (error) {

@@ -19,7 +19,12 @@ import { type Returning, runTunnel } from './tunnel.js';
 export async function runInitiator(settings: SessionSettings): Promise<number> {
   requireUse(settings);
   const again = (signal: AbortSignal) => invite({ ...settings, signal });
-  return use(await invite(settings), settings, { invite: again });
+  const beside = await settings.beside?.();
+  try {
+    return await use(await invite(settings), settings, { invite: again });
+  } finally {
+    await beside?.close();
+  }
 }
 
 /**
@@ -45,7 +50,9 @@ export async function runAcceptor(settings: AcceptorSettings): Promise<number> {
   const stays = settings.tunnel && settings.tunnel.reconnectMs !== 0;
   const signal = settings.signal ? AbortSignal.any([settings.signal, served.signal]) : served.signal;
   let first: Promise<number> | undefined;
+  let beside: Awaited<ReturnType<NonNullable<AcceptorSettings['beside']>>> | undefined;
   try {
+    beside = await settings.beside?.();
     for await (const passage of accept({ ...settings, signal })) {
       const only = settings.once === true && first !== undefined;
       const payload = payloadOf(passage, settings, { living, only });
@@ -58,6 +65,7 @@ export async function runAcceptor(settings: AcceptorSettings): Promise<number> {
   } finally {
     lock.release();
     await Promise.allSettled([...payloads]);
+    await beside?.close();
   }
   if (!settings.once) return 0;
   if (first) return first;

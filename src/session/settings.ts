@@ -6,6 +6,7 @@ import type { RendezvousSettings } from '../rendezvous/registry.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
 import type { Qos } from '../wire/reference-terms.js';
+import type { StatusBoard } from './board.js';
 import type { CandidateKind } from './candidate-list.js';
 import type { EventSink } from './events.js';
 import type { TcpSettings } from './tcp-mapping.js';
@@ -55,6 +56,10 @@ export interface SessionSettings {
   readonly stdio?: StdioMode;
   readonly log?: Logger;
   readonly onEvent?: EventSink;
+  /** Shows what the process does; it is told by `onEvent`, and asks tunnels for their counters. */
+  readonly board?: StatusBoard;
+  /** Started when it is sure that this process works, which a second acceptor does not; closed at the end. */
+  readonly beside?: () => Promise<{ close(): Promise<void> }>;
   readonly signal?: AbortSignal;
 }
 

@@ -70,7 +70,9 @@ export async function runTunnel(
   const greeted = await greetOver(passage, hello, settings.signal);
   const { resume, keeps } = greeted.hello;
   if (resume || returning.only) {
-    return comeBack(greeted, resume && returning.living?.find(resume, passage), passage, log);
+    await comeBack(greeted, resume && returning.living?.find(resume, passage), passage, log);
+    settings.board?.forget(passage.session);
+    return 0;
   }
   const session = new TunnelSession(passage, settings, log);
   const tunnel: Tunnel = new Tunnel(
@@ -100,12 +102,12 @@ async function comeBack(
   tunnel: Tunnel | undefined,
   passage: Passage,
   log: Logger,
-): Promise<number> {
+): Promise<void> {
   const peer = formatName(passage.peer);
   if (!tunnel) {
     log.warning(`${peer} wants to go on with a tunnel that is not here (any more)`);
     await declineResumption(greeted);
-    return 0;
+    return;
   }
   try {
     await tunnel.attach(greeted);
@@ -113,7 +115,6 @@ async function comeBack(
     if (!isAwlError(error)) throw error;
     log.warning(`${peer} did not come back: ${error.message}`);
   }
-  return 0;
 }
 
 /** What one tunnel reports, and the work it does, from its first path to its end. */
@@ -155,6 +156,7 @@ class TunnelSession {
     const log = this.#log;
     const { session, peer } = this.#passage;
     let listeners: Listener[] = [];
+    const unwatch = this.#settings.board?.watch(session, () => tunnel.stats);
     try {
       listeners = await listenForImports(tunnel, wanted.imports, log);
       if (wanted.socks5) listeners.push(await listenForProxy(tunnel, wanted.socks5, log));
@@ -177,6 +179,7 @@ class TunnelSession {
     } finally {
       await Promise.all(listeners.map((listener) => listener.close()));
       await tunnel.close('the session ended');
+      unwatch?.();
     }
   }
 }

@@ -8,7 +8,7 @@ export const GENERAL_OPTIONS = [
     name: 'json',
     type: 'flag',
     group: 'general',
-    commands: ['session', 'id', 'doctor'],
+    commands: ['session', 'id', 'doctor', 'status'],
     help: 'one line of JSON on standard output for each event or result',
   },
   {
@@ -170,8 +170,8 @@ export const GENERAL_OPTIONS = [
   {
     name: 'metrics',
     type: 'local',
-    group: 'command',
-    commands: ['dht-node', 'hub'],
+    group: 'general',
+    commands: ['session', 'dht-node', 'hub'],
     placeholder: 'ADDRESS:PORT',
     help: 'serve counters as Prometheus text at http://ADDRESS:PORT/metrics; 127.0.0.1 keeps them on this machine',
   },

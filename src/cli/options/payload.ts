@@ -103,9 +103,9 @@ export const PAYLOAD_OPTIONS = [
     name: 'state-dir',
     type: 'path',
     group: 'security',
-    commands: ['session'],
+    commands: ['session', 'status'],
     placeholder: 'DIR',
     defaultText: '$XDG_STATE_HOME/awl or ~/.local/state/awl',
-    help: 'folder for the list of messages seen (against replays) and for locks',
+    help: 'folder for the list of messages seen (against replays), for locks, and for what awl status asks',
   },
 ] as const satisfies readonly OptionSpec[];

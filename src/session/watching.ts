@@ -1,0 +1,34 @@
+import { errorText } from '../errors.js';
+import { type Logger, silentLogger } from '../log.js';
+import type { StatusBoard } from './board.js';
+import { ensureStateDirectory, stateDirectory } from './state-dir.js';
+import { type StatusServer, serveStatus } from './status-socket.js';
+
+const SAMPLE_MS = 1_000;
+
+export interface Watching {
+  close(): Promise<void>;
+}
+
+/**
+ * Gives a board its clock, and lets `awl status` ask for it. A socket that cannot be had is one warning and nothing
+ * else: what the board shows is not what the process is for.
+ */
+export async function startWatching(
+  board: StatusBoard,
+  { stateDir, log = silentLogger }: { readonly stateDir?: string; readonly log?: Logger },
+): Promise<Watching> {
+  const timer = setInterval(() => board.sample(), SAMPLE_MS).unref();
+  let server: StatusServer | undefined;
+  try {
+    server = await serveStatus(ensureStateDirectory(stateDirectory(stateDir)), () => board.snapshot());
+  } catch (error) {
+    log.warning(`awl status will not find this process: ${errorText(error)}`);
+  }
+  return {
+    close: async () => {
+      clearInterval(timer);
+      await server?.close();
+    },
+  };
+}
