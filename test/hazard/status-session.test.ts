@@ -59,6 +59,7 @@ test('awl status, --metrics and the progress line show a running tunnel, and not
     ...line('bob@x.test/b', 'alice@x.test/a'),
     '--export=1',
     '--metrics=127.0.0.1:0',
+    QUIET,
   ]);
   await until('metrics', () => bob.io.err.includes('/metrics'));
   const alice = start([...line('alice@x.test/a', 'bob@x.test/b'), '--socks5=127.0.0.1:0'], terminal);
