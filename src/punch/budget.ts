@@ -7,6 +7,7 @@ import {
   STRAY_ANSWERS_PER_S,
   STRAY_MAX_BYTES,
 } from '../constants.js';
+import { WIDE_MAX_DATAGRAMS } from './limits.js';
 
 /** Tokens that come back with time; starts full. */
 class Bucket {
@@ -25,8 +26,13 @@ class Bucket {
 
 interface Ledger {
   openers: number;
+  wide: number;
   answerBytes: number;
   validBytes: number;
+}
+
+function emptyLedger(): Ledger {
+  return { openers: 0, wide: 0, answerBytes: 0, validBytes: 0 };
 }
 
 /** Addresses that sent something valid; a flood of forged ones must not grow the table. */
@@ -35,19 +41,20 @@ const MAX_ADDRESSES = 1024;
 const OPENER_BYTES = SILENT_MAX_DATAGRAMS * HANDSHAKE_FRAME_BYTES;
 
 /**
- * How much may go to which address (RELIABILITY section 4). Until the announced address has sent something valid it
- * gets at most SILENT_MAX_DATAGRAMS openers; after that, bytes out stay within SILENT_MAX_BYTES plus
- * AMPLIFICATION_FACTOR times the valid bytes in. Any other address gets nothing before it has sent something valid.
+ * How much may go to which address (RELIABILITY section 4). Until an announced address has sent something valid it
+ * gets at most SILENT_MAX_DATAGRAMS openers, and WIDE_MAX_DATAGRAMS more in a birthday that its owner asked for; after
+ * that, bytes out stay within SILENT_MAX_BYTES plus AMPLIFICATION_FACTOR times the valid bytes in. Any other address
+ * gets nothing before it has sent something valid.
  */
 export class Budget {
-  readonly #announced: string;
+  readonly #announced: ReadonlySet<string>;
   readonly #ledgers = new Map<string, Ledger>();
   readonly #near = new Bucket();
   readonly #far = new Bucket();
 
-  constructor(announcedAddress: string) {
-    this.#announced = announcedAddress;
-    this.#ledgers.set(announcedAddress, { openers: 0, answerBytes: 0, validBytes: 0 });
+  constructor(announced: Iterable<string>) {
+    this.#announced = new Set(announced);
+    for (const address of this.#announced) this.#ledgers.set(address, emptyLedger());
   }
 
   /** Books `bytes` that arrived and were valid. */
@@ -55,15 +62,17 @@ export class Budget {
     const ledger = this.#ledgers.get(address);
     if (ledger) ledger.validBytes += bytes;
     else if (this.#ledgers.size < MAX_ADDRESSES) {
-      this.#ledgers.set(address, { openers: 0, answerBytes: 0, validBytes: bytes });
+      this.#ledgers.set(address, { ...emptyLedger(), validBytes: bytes });
     }
   }
 
-  /** May one more opener go to the announced address? Books it if so. */
-  admitOpener(): boolean {
-    const ledger = this.#ledgers.get(this.#announced);
-    if (!ledger || ledger.openers >= SILENT_MAX_DATAGRAMS) return false;
-    ledger.openers += 1;
+  /** May one more opener go to an announced address? Books it if so. */
+  admitOpener(address: string, wide = false): boolean {
+    const ledger = this.#announced.has(address) ? this.#ledgers.get(address) : undefined;
+    if (!ledger) return false;
+    if (wide ? ledger.wide >= WIDE_MAX_DATAGRAMS : ledger.openers >= SILENT_MAX_DATAGRAMS) return false;
+    if (wide) ledger.wide += 1;
+    else ledger.openers += 1;
     return true;
   }
 
@@ -73,11 +82,12 @@ export class Budget {
    * of forged frames, would otherwise draw answers without end.
    */
   admitAnswer(address: string, bytes: number, stray: boolean, now: number): boolean {
-    const bucket = address === this.#announced ? this.#near : this.#far;
+    const near = this.#announced.has(address);
+    const bucket = near ? this.#near : this.#far;
     if (stray && !bucket.take(now)) return false;
     const ledger = this.#ledgers.get(address);
     if (!ledger || ledger.validBytes === 0) return false;
-    const allowance = address === this.#announced ? SILENT_MAX_BYTES - OPENER_BYTES : STRAY_MAX_BYTES;
+    const allowance = near ? SILENT_MAX_BYTES - OPENER_BYTES : STRAY_MAX_BYTES;
     if (ledger.answerBytes + bytes > allowance + AMPLIFICATION_FACTOR * ledger.validBytes) return false;
     ledger.answerBytes += bytes;
     return true;

@@ -12,7 +12,6 @@ import {
   LINGER_SENDS_MS,
   PLEXUS_SLOT_MS,
 } from '../constants.js';
-import { type Endpoint, sameEndpoint } from '../util/endpoint.js';
 import {
   CONFIRM_NONCE_BYTES,
   decodeConfirm,
@@ -24,7 +23,7 @@ import {
 } from '../wire/confirm.js';
 import type { HandshakeFlag } from '../wire/handshake.js';
 import { type Desk, type Dialogue, type ProvenBy, past } from './dialogue.js';
-import type { Path } from './path.js';
+import type { Path, Place } from './path.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -51,10 +50,10 @@ export class ConfirmDialogue implements Dialogue {
     this.#confirm(path, now);
   }
 
-  other(from: Endpoint, data: Uint8Array, now: number): boolean {
+  other(from: Place, data: Uint8Array, now: number): boolean {
     if (data.length === CONFIRM_FRAME_BYTES) return this.#sealed(from, data, now);
     if (data.length === HANDSHAKE_FRAME_BYTES) return false;
-    const path = this.#find((one) => sameEndpoint(one.endpoint, from));
+    const path = this.#desk.known(from);
     if (!path?.conclusive) return false;
     if (!this.#proven) this.#prove(path, 'traffic', now);
     return true;
@@ -85,18 +84,18 @@ export class ConfirmDialogue implements Dialogue {
     return at;
   }
 
-  #sealed(from: Endpoint, data: Uint8Array, now: number): boolean {
+  #sealed(from: Place, data: Uint8Array, now: number): boolean {
     const nonce = decodeConfirm(this.#peerKey, data);
     if (nonce) {
       const path = this.#desk.path(from);
       if (path) this.#confirmed(path, nonce, now);
       return path !== undefined;
     }
-    const path = this.#find((one) => sameEndpoint(one.endpoint, from));
+    const path = this.#desk.known(from);
     if (!path?.nonce || !isConfirmAck(this.#peerKey, data, path.nonce)) return false;
     this.#desk.credit(path, data.length);
     path.lastHeard = now;
-    path.acknowledgedAt ??= now;
+    path.acknowledged(now);
     if (path.peerNonces.length > 0 && !this.#proven) this.#prove(path, 'answer', now);
     return true;
   }

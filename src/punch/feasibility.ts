@@ -19,6 +19,11 @@ export function isMoving(report: NatReport): boolean {
   return stableMapping(report) === 'no';
 }
 
+/** The same, or was it not measured? */
+export function mayMove(report: NatReport): boolean {
+  return stableMapping(report) !== 'yes';
+}
+
 function among(filtering: Filtering, ...accepted: Filtering[]): Answer {
   if (filtering === 'not-measured') return 'unknown';
   return accepted.includes(filtering) ? 'yes' : 'no';

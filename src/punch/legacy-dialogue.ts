@@ -6,10 +6,9 @@ import {
   LINGER_SENDS_MS,
   SILENCE_TRUST_MS,
 } from '../constants.js';
-import { type Endpoint, sameEndpoint } from '../util/endpoint.js';
 import type { HandshakeFlag } from '../wire/handshake.js';
 import { type Desk, type Dialogue, past } from './dialogue.js';
-import type { Path } from './path.js';
+import type { Path, Place } from './path.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -93,10 +92,10 @@ export class LegacyAcceptor implements Dialogue {
     this.#answer(path, now);
   }
 
-  other(from: Endpoint, data: Uint8Array, now: number): boolean {
+  other(from: Place, data: Uint8Array, now: number): boolean {
     // A datagram of frame size that is no frame is a broken or forged frame, not traffic.
     if (data.length === HANDSHAKE_FRAME_BYTES) return false;
-    const path = this.#find((one) => sameEndpoint(one.endpoint, from));
+    const path = this.#desk.known(from);
     if (!path || path.firstAnswered === undefined || !isTrusted(path, this.#moving)) return false;
     this.#desk.prove(path, 'traffic', now);
     this.#desk.settle();

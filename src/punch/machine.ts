@@ -1,13 +1,16 @@
 import { HANDSHAKE_FRAME_BYTES, IMPOSSIBLE_AFTER_MS, PUNCH_MAX_PATHS } from '../constants.js';
-import { type Endpoint, formatEndpoint, sameEndpoint } from '../util/endpoint.js';
+import { type Endpoint, sameEndpoint } from '../util/endpoint.js';
 import type { PunchRole } from '../wire/confirm.js';
 import { decodeFrame, encodeFrame, type HandshakeFlag } from '../wire/handshake.js';
 import { Budget } from './budget.js';
+import { ChoosingDialogue } from './choosing-dialogue.js';
 import { ConfirmDialogue } from './confirm-dialogue.js';
 import type { Desk, Dialogue, ProvenBy } from './dialogue.js';
 import { LegacyAcceptor, LegacyInviter } from './legacy-dialogue.js';
-import { OpenerSchedule } from './openers.js';
-import { Path } from './path.js';
+import { Path, type Place, placeKey } from './path.js';
+import type { Plan, Rung } from './plan.js';
+import { OpenerSchedule } from './schedule.js';
+import { Targets } from './targets.js';
 
 export interface MachineOptions {
   readonly role: PunchRole;
@@ -15,16 +18,19 @@ export interface MachineOptions {
   readonly secret: bigint;
   /** The endpoint that the peer's message named, canonical and allowed. */
   readonly peer: Endpoint;
-  readonly hops: number;
+  /** What to send where and when; its targets are allowed. */
+  readonly plan: Plan;
   /** Is the own NAT known to choose a new port for other destinations? */
   readonly moving: boolean;
   readonly timeoutMs: number;
   /** Present iff both sides announced the confirmation; then nothing but it succeeds. */
   readonly confirmKey?: Uint8Array;
-  /** Both reports say that plain punching cannot work: silence then ends it early. */
-  readonly hopeless: boolean;
+  /** Both sides also know the choice: several paths may be tried at once. */
+  readonly chooses?: boolean;
   /** May anything be sent there? Asked for each address that a datagram came from. */
   readonly allow: (endpoint: Endpoint) => boolean;
+  /** May the wide attempts begin now? Asked again later if not; without it there are none. */
+  readonly admitWide?: () => boolean;
   readonly random: (bytes: number) => Buffer;
 }
 
@@ -32,6 +38,8 @@ export interface MachineOptions {
 export interface Sending {
   readonly data: Buffer;
   readonly to: Endpoint;
+  /** Number of the own socket. */
+  readonly socket: number;
   readonly ttl?: number;
 }
 
@@ -48,6 +56,8 @@ export interface PunchStats {
   bad: number;
   reflected: number;
   foreign: number;
+  /** Those of `sent` that belonged to wide attempts. */
+  wide: number;
 }
 
 /**
@@ -63,6 +73,7 @@ export class PunchMachine {
     bad: 0,
     reflected: 0,
     foreign: 0,
+    wide: 0,
   };
   /** When the passage was proven; lingering for the peer's sake comes after. */
   provenAt: number | undefined;
@@ -72,9 +83,10 @@ export class PunchMachine {
   readonly #openers: OpenerSchedule;
   readonly #budget: Budget;
   readonly #dialogue: Dialogue;
-  readonly #announced: Path;
+  readonly #targets: Targets;
   readonly #paths = new Map<string, Path>();
   readonly #own = new Set<string>();
+  readonly #tried = new Set<Rung>();
   #proven: { readonly path: Path; readonly by: ProvenBy } | undefined;
   #now: number;
   #out: Sending[] = [];
@@ -83,13 +95,19 @@ export class PunchMachine {
     this.#o = options;
     this.#start = now;
     this.#now = now;
-    this.#openers = new OpenerSchedule(options, now);
-    this.#budget = new Budget(options.peer.address);
-    this.#announced = new Path(options.peer, options.peer);
-    this.#paths.set(formatEndpoint(options.peer), this.#announced);
+    const { plan, random, admitWide = () => false } = options;
+    this.#openers = new OpenerSchedule(plan, { random, admitWide }, now);
+    this.#targets = new Targets(plan, options.peer);
+    this.#budget = new Budget(this.#targets.addresses);
+    this.#path({ socket: 0, endpoint: options.peer });
     const desk = this.#desk();
-    if (options.confirmKey) this.#dialogue = new ConfirmDialogue(desk, options.role, options.confirmKey);
-    else this.#dialogue = makeLegacy(desk, options);
+    if (!options.confirmKey) this.#dialogue = makeLegacy(desk, options);
+    else if (!options.chooses) this.#dialogue = new ConfirmDialogue(desk, options.role, options.confirmKey);
+    else {
+      const rungs = new Set(plan.attempts.map(({ rung }) => rung));
+      const { role, confirmKey } = options;
+      this.#dialogue = new ChoosingDialogue(desk, { role, confirmKey, rungs });
+    }
   }
 
   /** The datagrams to send, in order; the caller now has them. */
@@ -118,8 +136,13 @@ export class PunchMachine {
     return [...this.#paths.values()].some((path) => path.authentic);
   }
 
-  /** A datagram arrived; `from` is canonical. Never throws, whatever it holds. */
-  datagram(from: Endpoint, data: Uint8Array, now: number): void {
+  /** The rungs of which something was sent, in their order; for people. */
+  get tried(): ReadonlySet<Rung> {
+    return this.#tried;
+  }
+
+  /** A datagram arrived at the own socket of that number; `from` is canonical. Never throws, whatever it holds. */
+  datagram(from: Endpoint, data: Uint8Array, now: number, socket = 0): void {
     if (this.outcome) return;
     this.#now = now;
     this.stats.received += 1;
@@ -128,16 +151,17 @@ export class PunchMachine {
       this.stats.foreign += 1;
       return;
     }
+    const place = { socket, endpoint: from };
     const frame = decodeFrame(this.#o.secret, data);
     if (!frame) {
-      if (!this.#dialogue.other(from, data, now)) this.stats.bad += 1;
+      if (!this.#dialogue.other(place, data, now)) this.stats.bad += 1;
       return;
     }
     if (this.#own.has(Buffer.from(data).toString('latin1'))) {
       this.stats.reflected += 1;
       return;
     }
-    const path = this.#path(from);
+    const path = this.#path(place);
     if (!path) {
       this.stats.foreign += 1;
       return;
@@ -158,27 +182,40 @@ export class PunchMachine {
     } else if (this.#givesUpEarly && now >= this.#start + IMPOSSIBLE_AFTER_MS) {
       this.outcome = { kind: 'failed', reason: 'impossible' };
     } else {
-      for (const opener of this.#openers.due(now)) {
-        if (this.#budget.admitOpener()) this.#send(this.#legacy(0), this.#announced, opener.ttl);
-      }
+      this.#knock(now);
+    }
+  }
+
+  #knock(now: number): void {
+    for (const { socket, to, ttl, wide, rung } of this.#openers.due(now)) {
+      // A path that works already needs no probes for another one.
+      if ((wide && this.provenAt !== undefined) || !this.#budget.admitOpener(to.address, wide)) continue;
+      if (wide) this.stats.wide += 1;
+      this.#tried.add(rung);
+      this.#targets.sent(to);
+      this.#send(this.#legacy(0), { socket, endpoint: to }, ttl);
     }
   }
 
   get #givesUpEarly(): boolean {
-    return this.#o.hopeless && !this.heard;
+    return this.#o.plan.hopeless && !this.heard;
   }
 
   #desk(): Desk {
     return {
       paths: { [Symbol.iterator]: () => this.#paths.values() },
-      path: (endpoint) => this.#path(endpoint),
+      path: (place) => this.#path(place),
+      known: (place) => this.#paths.get(placeKey(place)),
       credit: (path, bytes) => this.#credit(path, bytes),
       sendFlag: (path, flag) => this.#answer(path, HANDSHAKE_FRAME_BYTES, () => this.#legacy(flag)),
       sendBytes: (path, data) => this.#answer(path, data.length, () => data),
       random: (bytes) => this.#o.random(bytes),
+      works: (now) => {
+        this.provenAt ??= now;
+      },
       prove: (path, by, now) => {
         this.#proven = { path, by };
-        this.provenAt = now;
+        this.provenAt ??= now;
       },
       settle: () => {
         if (this.#proven) this.outcome = { kind: 'done', ...this.#proven };
@@ -205,31 +242,33 @@ export class PunchMachine {
     return true;
   }
 
-  #send(data: Buffer, path: Path, ttl?: number): void {
+  #send(data: Buffer, { socket, endpoint }: Place, ttl?: number): void {
     this.stats.sent += 1;
     this.stats.sentBytes += data.length;
-    this.#out.push({ data, to: path.endpoint, ...(ttl === undefined ? {} : { ttl }) });
+    this.#out.push({ data, to: endpoint, socket, ...(ttl === undefined ? {} : { ttl }) });
   }
 
-  #path(endpoint: Endpoint): Path | undefined {
-    const key = formatEndpoint(endpoint);
+  #path(place: Place): Path | undefined {
+    const key = placeKey(place);
     const known = this.#paths.get(key);
     if (known) return known;
-    if (!this.#o.allow(endpoint)) return undefined;
+    const origin = this.#targets.originOf(place);
+    if (!origin.announced && !this.#targets.knows(place.endpoint) && !this.#o.allow(place.endpoint))
+      return undefined;
     if (this.#paths.size >= PUNCH_MAX_PATHS && !this.#forget()) return undefined;
-    const path = new Path(endpoint, this.#o.peer);
+    const path = new Path(place, origin);
     this.#paths.set(key, path);
     return path;
   }
 
-  /** Drops the path that has been quiet longest, unless the peer signed or proved it. */
+  /** Drops the path that has been quiet longest, unless it is that of the reference or the peer proved it. */
   #forget(): boolean {
     let oldest: Path | undefined;
     for (const path of this.#paths.values()) {
-      if (path.announced || path.authentic) continue;
+      if (path.authentic || (path.announced && path.socket === 0)) continue;
       if (!oldest || (path.lastHeard ?? 0) < (oldest.lastHeard ?? 0)) oldest = path;
     }
-    return oldest !== undefined && this.#paths.delete(formatEndpoint(oldest.endpoint));
+    return oldest !== undefined && this.#paths.delete(placeKey(oldest));
   }
 }
 
@@ -237,8 +276,11 @@ function makeLegacy(desk: Desk, { role, moving }: MachineOptions): Dialogue {
   return role === 'invite' ? new LegacyInviter(desk, moving) : new LegacyAcceptor(desk, moving);
 }
 
-/** Where the peer was found, as the `how` of a passage. */
-export function describePath(path: Path, announced: Endpoint): 'reflexive' | 'remapped' | 'moved' {
-  if (sameEndpoint(path.endpoint, announced)) return 'reflexive';
-  return path.endpoint.address === announced.address ? 'remapped' : 'moved';
+/** How a passage was won: by a rung of the ladder, or at another port or address than anybody expected. */
+export type How = Rung | 'remapped' | 'moved';
+
+/** The `how` of a passage. */
+export function describePath(path: Path, reference: Endpoint): How {
+  if (sameEndpoint(path.endpoint, reference) && path.socket === 0) return 'reflexive';
+  return path.rung ?? (path.endpoint.address === reference.address ? 'remapped' : 'moved');
 }

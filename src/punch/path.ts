@@ -1,13 +1,35 @@
-import { type Endpoint, sameEndpoint } from '../util/endpoint.js';
+import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
+import type { Rung } from './plan.js';
 
 /** Distinct frames remembered per path: two are enough to trust a remapped port. */
 const MAX_DISTINCT = 4;
 
-/** One place where the peer may be, and what has been seen of it. Changed by the dialogues only. */
-export class Path {
+/** One of our sockets and one place where the peer may be. */
+export interface Place {
+  /** Number of our socket; 0 is that of the reference. */
+  readonly socket: number;
   readonly endpoint: Endpoint;
-  /** The endpoint that the peer's signed message named. */
+}
+
+/** The place as a key of maps. */
+export function placeKey({ socket, endpoint }: Place): string {
+  return `${socket} ${formatEndpoint(endpoint)}`;
+}
+
+/** What is known of a place before anything came from there. */
+export interface PathOrigin {
+  /** The peer's signed message named the endpoint. */
   readonly announced: boolean;
+  /** The rung of the ladder that leads there; undefined where the peer came from a place that nobody expected. */
+  readonly rung?: Rung;
+}
+
+/** One place where the peer may be, and what has been seen of it. Changed by the dialogues only. */
+export class Path implements Place {
+  readonly socket: number;
+  readonly endpoint: Endpoint;
+  readonly announced: boolean;
+  readonly rung: Rung | undefined;
   /** Milliseconds of the machine's clock; undefined until it happened. */
   lastHeard: number | undefined;
   /** confirm: when the peer last sent its own, which is a question; an acknowledgement is none. */
@@ -22,11 +44,26 @@ export class Path {
   peerNonces: readonly Buffer[] = [];
   confirmsSent = 0;
   acknowledgedAt: number | undefined;
+  /** Round trip of the confirmation, where it was not repeated before its answer. */
+  rttMs: number | undefined;
   readonly #distinct = new Set<string>();
 
-  constructor(endpoint: Endpoint, announced: Endpoint) {
+  constructor({ socket, endpoint }: Place, { announced, rung }: PathOrigin) {
+    this.socket = socket;
     this.endpoint = endpoint;
-    this.announced = sameEndpoint(endpoint, announced);
+    this.announced = announced;
+    this.rung = rung;
+  }
+
+  acknowledged(now: number): void {
+    if (this.acknowledgedAt !== undefined) return;
+    this.acknowledgedAt = now;
+    if (this.confirmsSent === 1 && this.lastSent !== undefined) this.rttMs = now - this.lastSent;
+  }
+
+  /** Both directions work, and the peer holds the key. */
+  get proven(): boolean {
+    return this.acknowledgedAt !== undefined && this.peerNonces.length > 0;
   }
 
   note(frame: Uint8Array, now: number): void {

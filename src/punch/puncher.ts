@@ -4,23 +4,50 @@ import type { Logger } from '../log.js';
 import { type Endpoint, familyOf, formatEndpoint } from '../util/endpoint.js';
 import type { UdpSocket } from '../util/udp.js';
 import type { PunchRole } from '../wire/confirm.js';
-import type { NatReport } from '../wire/nat-report.js';
+import type { Candidate } from '../wire/extension.js';
+import { type NatReport, UNMEASURED } from '../wire/nat-report.js';
 import { canonicalEndpoint, isAllowedTarget, type TargetOptions, whyRefused } from './address-filter.js';
+import { birthdayGate } from './birthday-gate.js';
 import type { ProvenBy } from './dialogue.js';
 import { punchFailure } from './failure.js';
-import { feasibility, isMoving } from './feasibility.js';
-import { describePath, type Outcome, PunchMachine, type PunchStats } from './machine.js';
+import { isMoving } from './feasibility.js';
+import { describePath, type How, type Outcome, PunchMachine, type PunchStats } from './machine.js';
+import { usableCandidates } from './neighbours.js';
+import { type Plan, planPunch } from './plan.js';
+import { SocketPool } from './socket-pool.js';
+
+/** What both sides' messages say beyond a reference; nothing of it for a peer that is no awl. */
+export interface LadderOptions {
+  /** Own sockets whose endpoints our message named as fresh ones, in that order. */
+  readonly fresh: readonly UdpSocket[];
+  /** Own socket for IPv6 beside an IPv4 main one. */
+  readonly beside?: UdpSocket;
+  /** Our own candidates, and where STUN saw the main socket. */
+  readonly ownCandidates: readonly Candidate[];
+  readonly ownOuter: Endpoint;
+  /** The peer's. */
+  readonly peerFresh: readonly Endpoint[];
+  readonly peerCandidates: readonly Candidate[];
+  /** The peer speaks the choice, and asks for the birthday rung. */
+  readonly chooses: boolean;
+  readonly birthday: boolean;
+  /** Who the peer is, for the limits of the birthday rung. */
+  readonly peerKey: string;
+}
 
 export interface PunchOptions extends TargetOptions {
-  /** Stays open: the passage belongs to its port. */
+  /** The socket of the reference. It stays open, whether it wins or not. */
   readonly socket: UdpSocket;
   readonly role: PunchRole;
   /** Puzzle XOR puzzle. */
   readonly secret: bigint;
   /** The endpoint that the peer's message named. */
   readonly peer: Endpoint;
-  /** IP TTL of the acceptor's openers (`--punch-hops`), 1 to 255. */
+  /** IP TTL of quiet openers, 1 to 255. */
   readonly hops: number;
+  /** `hops` is known to leave the own NAT and go no further: measured, or chosen by the user. */
+  readonly measured?: boolean;
+  readonly ladder?: LadderOptions;
   /** 32 bytes of `deriveConfirmKey`; present iff both sides announced the confirmation. */
   readonly confirmKey?: Buffer;
   /** What is known of both NATs; UNMEASURED for a peer that does not say. */
@@ -33,10 +60,14 @@ export interface PunchOptions extends TargetOptions {
 }
 
 export interface PunchResult {
+  /** The socket that won: that of the reference or another one, which is now the caller's. */
+  readonly socket: UdpSocket;
+  /** Its number: 0 that of the reference, then the fresh ones. */
+  readonly number: number;
   /** Where the peer really is. */
   readonly peer: Endpoint;
-  /** `reflexive`: as announced; `remapped`: another port of that address; `moved`: another address. */
-  readonly how: 'reflexive' | 'remapped' | 'moved';
+  /** The rung that won; `remapped`: another port of the peer's address; `moved`: another address. */
+  readonly how: How;
   /** Did the peer prove the confirmation key? Always true if there was one. */
   readonly confirmed: boolean;
   /** Round trip of the confirmation, where it was not repeated. */
@@ -47,12 +78,6 @@ export interface PunchResult {
     readonly provenMs: number;
     readonly elapsedMs: number;
   };
-}
-
-/** A v6 socket takes IPv4 peers in their mapped form only. */
-function forSocket(socket: UdpSocket, to: Endpoint): Endpoint {
-  const mapped = familyOf(socket.local) === 6 && familyOf(to) === 4;
-  return mapped ? { address: `::ffff:${to.address}`, port: to.port } : to;
 }
 
 function target(o: PunchOptions): Endpoint {
@@ -67,34 +92,76 @@ function target(o: PunchOptions): Endpoint {
   });
 }
 
-function makeMachine(o: PunchOptions, peer: Endpoint, now: number): PunchMachine {
+/** Numbers of the sockets that the caller has: the main one, the fresh ones, and last that of IPv6. */
+function givenSockets({ socket, ladder }: PunchOptions): Map<number, UdpSocket> {
+  const list = [socket, ...(ladder?.fresh ?? []), ...(ladder?.beside ? [ladder.beside] : [])];
+  return new Map(list.map((one, index) => [index, one]));
+}
+
+function makePlan(o: PunchOptions, peer: Endpoint): Plan {
+  const { ladder, reports } = o;
+  const usable = (list: readonly Candidate[]) =>
+    ladder
+      ? usableCandidates(list, { own: ladder.ownCandidates, ownOuter: ladder.ownOuter, peerOuter: peer }, o)
+      : [];
+  const fresh = usable((ladder?.peerFresh ?? []).map((endpoint) => ({ type: 'srflx', endpoint })));
+  return planPunch({
+    role: o.role,
+    own: {
+      report: reports?.own ?? UNMEASURED,
+      fresh: ladder?.fresh.length ?? 0,
+      family: familyOf(o.socket.local),
+      ...(ladder?.beside && { v6: ladder.fresh.length + 1 }),
+    },
+    peer: {
+      endpoint: peer,
+      fresh: fresh.map(({ endpoint }) => endpoint),
+      candidates: usable(ladder?.peerCandidates ?? []),
+      report: reports?.peer ?? UNMEASURED,
+      chooses: ladder?.chooses === true && o.confirmKey !== undefined,
+      birthday: ladder?.birthday ?? false,
+    },
+    hops: o.hops,
+    measured: o.measured ?? false,
+  });
+}
+
+function makeMachine(o: PunchOptions, peer: Endpoint, start: number, admitWide: () => boolean): PunchMachine {
   return new PunchMachine(
     {
       role: o.role,
       secret: o.secret,
       peer,
-      hops: o.hops,
+      plan: makePlan(o, peer),
       moving: o.reports !== undefined && isMoving(o.reports.own),
       timeoutMs: o.timeoutMs,
-      hopeless: o.reports !== undefined && feasibility(o.reports.own, o.reports.peer) === 'impossible',
       ...(o.confirmKey ? { confirmKey: o.confirmKey } : {}),
+      ...(o.ladder?.chooses && { chooses: true }),
       allow: (endpoint) => isAllowedTarget(endpoint, o),
+      admitWide,
       random: randomBytes,
     },
-    now,
+    start,
   );
 }
 
-/** Runs the machine on the socket until it has an outcome; leaves no listener and no timer behind. */
-async function drive(o: PunchOptions, machine: PunchMachine, now: () => number): Promise<Outcome> {
+interface Won {
+  readonly outcome: Outcome;
+  /** The socket of the path that won. */
+  readonly socket?: UdpSocket;
+}
+
+/** Runs the machine on its sockets until it has an outcome; leaves no listener, timer or spare socket behind. */
+async function drive(o: PunchOptions, machine: PunchMachine, now: () => number): Promise<Won> {
   let timer: NodeJS.Timeout | undefined;
-  let unsubscribe = () => {};
   let onAbort = () => {};
+  let onDatagram = (_socket: number, _data: Buffer, _from: Endpoint) => {};
+  const { address } = o.socket.local;
+  const pool = new SocketPool(givenSockets(o), address, (...arrived) => onDatagram(...arrived));
   try {
-    return await new Promise<Outcome>((resolve, reject) => {
+    const outcome = await new Promise<Outcome>((resolve, reject) => {
       const pump = () => {
-        for (const { data, to, ttl } of machine.take())
-          void o.socket.send(data, forSocket(o.socket, to), ttl);
+        for (const { data, to, ttl, socket } of machine.take()) void pool.send(socket, data, to, ttl);
         clearTimeout(timer);
         if (machine.outcome) return resolve(machine.outcome);
         if (o.socket.closed)
@@ -105,20 +172,23 @@ async function drive(o: PunchOptions, machine: PunchMachine, now: () => number):
         machine.tick(now());
         pump();
       };
-      unsubscribe = o.socket.subscribe((data, source) => {
+      onDatagram = (socket, data, source) => {
         const from = canonicalEndpoint(source);
         if (!from) return;
-        machine.datagram(from, data, now());
+        machine.datagram(from, data, now(), socket);
         pump();
-      });
+      };
       onAbort = () => reject(o.signal?.reason);
       o.signal?.addEventListener('abort', onAbort, { once: true });
       tick();
     });
+    if (outcome.kind === 'failed') return { outcome };
+    const socket = await pool.keep(outcome.path.socket);
+    return { outcome, ...(socket && { socket }) };
   } finally {
-    unsubscribe();
     clearTimeout(timer);
     o.signal?.removeEventListener('abort', onAbort);
+    await pool.end();
   }
 }
 
@@ -132,10 +202,12 @@ export async function punch(o: PunchOptions): Promise<PunchResult> {
   const now = o.now ?? (() => performance.now());
   const peer = target(o);
   const start = now();
-  const machine = makeMachine(o, peer, start);
+  const holder = {};
+  const admitWide = () => birthdayGate.enter(holder, o.ladder?.peerKey ?? '', performance.now());
+  const machine = makeMachine(o, peer, start, admitWide);
   o.log.debug(`punching to ${formatEndpoint(peer)} as the ${o.role === 'invite' ? 'inviter' : 'acceptor'}`);
   try {
-    const outcome = await drive(o, machine, now);
+    const { outcome, socket = o.socket } = await drive(o, machine, now);
     if (outcome.kind === 'failed') {
       const { reports, timeoutMs } = o;
       throw punchFailure(
@@ -145,20 +217,22 @@ export async function punch(o: PunchOptions): Promise<PunchResult> {
       );
     }
     const { path, by } = outcome;
-    const single =
-      path.confirmsSent === 1 && path.acknowledgedAt !== undefined && path.lastSent !== undefined;
     return {
+      socket,
+      number: path.socket,
       peer: path.endpoint,
       how: describePath(path, peer),
       confirmed: o.confirmKey !== undefined && path.authentic,
-      ...(single ? { rttMs: (path.acknowledgedAt ?? 0) - (path.lastSent ?? 0) } : {}),
+      ...(path.rttMs !== undefined && { rttMs: path.rttMs }),
       provenBy: by,
       stats: { ...machine.stats, provenMs: (machine.provenAt ?? start) - start, elapsedMs: now() - start },
     };
   } finally {
-    const { sent, sentBytes, received, bad, foreign } = machine.stats;
+    birthdayGate.leave(holder);
+    const { sent, sentBytes, wide, received, bad, foreign } = machine.stats;
     o.log.debug(
-      `punch: ${sent} datagrams (${sentBytes} B) out, ${received} in, ${bad} bad, ${foreign} from elsewhere`,
+      `punch: ${sent} datagrams (${sentBytes} B, ${wide} of the wide rungs) out, ${received} in, ${bad} bad, ` +
+        `${foreign} from elsewhere; tried ${[...machine.tried].join(', ') || 'nothing'}`,
     );
   }
 }

@@ -2,6 +2,7 @@ import { PROBE_GRACE_MS, RESPONSE_TIMEOUT_MS } from '../constants.js';
 import { AwlError, errorText, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
 import type { Opened } from '../rendezvous/sealing.js';
+import { resolveServers } from '../stun/resolve.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { deadline, sleep } from '../util/sleep.js';
 import type { Candidate } from '../wire/extension.js';
@@ -9,7 +10,8 @@ import type { NatReport } from '../wire/nat-report.js';
 import { publicOnly } from './candidate-list.js';
 import { Gathering } from './candidates.js';
 import { newSessionId, type SessionContext } from './context.js';
-import { newContribution, sealLetter, sealOptions, shareKeys } from './exchange.js';
+import { abilitiesOf, newContribution, sealLetter, sealOptions, shareKeys } from './exchange.js';
+import { FRESH_GRACE_MS } from './fresh.js';
 import type { Delivery } from './links.js';
 import { meet } from './meeting.js';
 import type { HostParty, PeerParty } from './parties.js';
@@ -100,6 +102,7 @@ async function answerOn(
   });
   // Behind a NAT that gives each destination another endpoint, the others show which one comes next.
   const graceMs = nat.mapping === 'endpoint-independent' ? 0 : PROBE_GRACE_MS;
+  const locating = locateFresh();
   const { outer, all } = await findReflexive(socket, settings.stun, { signal, graceMs });
   reflexive = all;
   emit({
@@ -110,6 +113,7 @@ async function answerOn(
     ms: Math.round(performance.now() - begun),
   });
   await Promise.race([gathering.settled, sleep(PROBE_GRACE_MS, signal)]);
+  await Promise.race([locating, sleep(FRESH_GRACE_MS)]);
   const candidates = forPeer(gathering.list(outer), outer, invitation.reference.endpoint, settings);
   const own = newContribution();
   const tcp = await tcpMapping(settings, nat, { log, signal });
@@ -125,6 +129,7 @@ async function answerOn(
     own,
     ...(terms && { terms }),
     nat,
+    fresh: sockets.fresh.named(nat),
     extended: invitation.extension !== undefined,
     answers: { digest: invitation.digest, envelope: envelope.id },
     now: context.now(),
@@ -151,6 +156,7 @@ async function answerOn(
     },
     ...(tcp && { tcp }),
     keys,
+    abilities: abilitiesOf(invitation),
     reports: { own: nat, peer: natOfPeer(invitation) },
     begun,
     log,
@@ -166,6 +172,12 @@ async function answerOn(
   } catch (error) {
     await tcp?.release();
     throw error;
+  }
+
+  async function locateFresh(): Promise<void> {
+    if (!invitation.extension) return;
+    const servers = await resolveServers(settings.stun, socket.local, signal).catch(() => []);
+    await sockets.fresh.locate(servers, signal);
   }
 
   async function pushAnswer(): Promise<void> {

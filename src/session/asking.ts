@@ -29,6 +29,8 @@ export interface AskOptions {
   /** What has been measured by now. */
   readonly nat: () => NatReport;
   readonly candidates: () => readonly Candidate[];
+  /** Endpoints of the fresh sockets, as every letter of this session names them. */
+  readonly fresh: readonly Endpoint[];
   /** Every link on its way to being ready. */
   readonly preparing: ReadonlyMap<Rendezvous, Promise<void>>;
   readonly begun: number;
@@ -107,6 +109,7 @@ function sealOn(link: Rendezvous, asking: AskOptions): SealedLetter {
     own,
     ...(asking.terms && { terms: asking.terms }),
     nat: nat(),
+    fresh: asking.fresh,
     extended: true,
     now: context.now(),
     ...sealOptions(settings),

@@ -24,6 +24,9 @@ const X25519_SPKI_PREFIX = Buffer.from('302a300506032b656e032100', 'hex');
 
 /** The capability that asks for the 32-byte confirmation (docs/PROTOCOL.md). */
 const CAP_CONFIRM = 'confirm';
+/** The sender knows the choice among several paths, and asks for the birthday rung where its plan has one. */
+const CAP_CHOICE = 'choice';
+const CAP_BIRTHDAY = 'birthday';
 
 /** One side's fresh random contribution to a session; never reused. */
 export interface Contribution {
@@ -51,6 +54,8 @@ export interface LetterParts {
   /** What the reference says beyond 3.0. */
   readonly terms?: Terms;
   readonly nat: NatReport;
+  /** Endpoints of the fresh sockets. */
+  readonly fresh: readonly Endpoint[];
   /** Whether to add the extension: always in invitations, in answers only if the invitation had one. */
   readonly extended: boolean;
   /** The invitation that this answers: its digest, and the envelope's id. */
@@ -81,8 +86,9 @@ export function sealLetter(parts: LetterParts): SealedLetter {
     ...(parts.answers !== undefined && { re: parts.answers.digest }),
     dh: own.dh.publicKey,
     cand: parts.candidates,
+    ...(parts.fresh.length > 0 && { fresh: parts.fresh }),
     nat: parts.nat,
-    caps: [CAP_CONFIRM],
+    caps: [CAP_CONFIRM, CAP_CHOICE, CAP_BIRTHDAY],
   };
   const sealed = sealingOf(parts.link.sealing).seal({
     kind,
@@ -129,6 +135,15 @@ export function openLetter(
     ...rest,
     ...(settings.allowPlaintext && { allowPlaintext: true }),
   });
+}
+
+/** What a verified message says about the sender's place on the ladder. */
+export function abilitiesOf({ extension }: Opened) {
+  return {
+    peerFresh: extension?.fresh ?? [],
+    chooses: extension?.caps.includes(CAP_CHOICE) ?? false,
+    birthday: extension?.caps.includes(CAP_BIRTHDAY) ?? false,
+  };
 }
 
 export interface SharedKeys {

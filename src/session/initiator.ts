@@ -8,7 +8,7 @@ import { sleep } from '../util/sleep.js';
 import { askPeer } from './asking.js';
 import { Gathering } from './candidates.js';
 import { newSessionId, openContext, requireName, type SessionContext } from './context.js';
-import { newContribution, shareKeys } from './exchange.js';
+import { abilitiesOf, newContribution, shareKeys } from './exchange.js';
 import { oneReady } from './links.js';
 import { meet } from './meeting.js';
 import { type HostParty, loadHost, loadPeer, type PeerParty } from './parties.js';
@@ -74,6 +74,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
 
   const servers = await resolveServers(settings.stun, socket.local, signal);
   const measuring = probe(socket, servers, { signal, log });
+  void sockets.fresh.locate(servers, signal);
   const gathering = new Gathering({
     ...{ sockets, stun: settings.stun, log, signal },
     ...(settings.candidates && { kinds: settings.candidates }),
@@ -98,6 +99,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
   const own = newContribution();
   const { server } = await measuring.first;
   const tcp = await tcpMapping(settings, measuring.current(), { log, signal });
+  const fresh = sockets.fresh.named(measuring.current());
   const stopKeeping = keepOpen(parts, server, outer, log);
   try {
     const terms = ownTerms(settings, {
@@ -109,6 +111,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       ...(terms && { terms }),
       nat: () => measuring.current(),
       candidates: () => gathering.list(outer),
+      fresh,
     });
     const keys = shareKeys(own, answer, { invite, accept: answer.digest });
     return await meet({
@@ -128,6 +131,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       },
       ...(tcp && { tcp }),
       keys,
+      abilities: abilitiesOf(answer),
       reports: { own: await settled(measuring), peer: natOfPeer(answer) },
       begun,
       log,
@@ -149,9 +153,11 @@ function settled(measuring: Probe) {
 /** Refreshes the mapping while mail is under way: NATs forget idle UDP after 30 s. */
 function keepOpen(parts: Parts, server: Endpoint, known: Endpoint, log: Logger) {
   const controller = new AbortController();
+  const signal = AbortSignal.any([parts.signal, controller.signal]);
+  parts.sockets.fresh.keep(server, signal);
   void keepMapping(parts.sockets.main, server, {
     known,
-    signal: AbortSignal.any([parts.signal, controller.signal]),
+    signal,
     log,
     onChange: (endpoint) =>
       log.warning(

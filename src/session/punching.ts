@@ -1,13 +1,14 @@
 import { HANDSHAKE_TIMEOUT_MS, PUNCH_HOPS } from '../constants.js';
 import { formatName } from '../identity/names.js';
 import type { Logger } from '../log.js';
-import { punch } from '../punch/puncher.js';
+import { type LadderOptions, punch } from '../punch/puncher.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
+import type { UdpSocket } from '../util/udp.js';
 import type { Candidate } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
 import type { SessionContext } from './context.js';
 import type { SharedKeys } from './exchange.js';
-import type { HostParty, PeerParty } from './parties.js';
+import { type HostParty, type PeerParty, partyKey } from './parties.js';
 import type { Passage, Role } from './passage.js';
 import type { SessionSockets } from './sockets.js';
 
@@ -25,6 +26,8 @@ export interface PunchingParts {
   /** Where the payload's connection runs if that is not the UDP path itself. */
   readonly place?: Pick<Passage, 'transport' | 'inner' | 'outer' | 'alien'>;
   readonly keys: SharedKeys;
+  /** What the peer's message says about its place on the ladder. */
+  readonly abilities: Pick<LadderOptions, 'peerFresh' | 'chooses' | 'birthday'>;
   /** Smallest TTL that was seen to leave the own NATs; `--punch-hops` wins over it. */
   readonly hops: number | undefined;
   readonly reports?: { readonly own: NatReport; readonly peer: NatReport };
@@ -42,21 +45,31 @@ function emitCandidates({ context, session, candidates }: PunchingParts): void {
 }
 
 /**
- * Punches toward the peer's announced endpoint and wraps what was won.
+ * Climbs the ladder toward the peer and wraps what was won.
  * The socket that won now belongs to the passage; the others, and all on failure, are the caller's to close.
  * @throws AwlError HANDSHAKE_TIMEOUT, NAT_IMPOSSIBLE, ADDRESS_REFUSED
  */
 export async function openPassage(parts: PunchingParts): Promise<Passage> {
   const { context, role, sockets, target, keys, log } = parts;
-  const socket = sockets.main;
   const { settings } = context;
+  const hops = settings.hops ?? parts.hops;
   emitCandidates(parts);
   const result = await punch({
-    socket,
+    socket: sockets.main,
     role,
     secret: keys.secret,
     peer: target,
-    hops: settings.hops ?? parts.hops ?? PUNCH_HOPS,
+    hops: hops ?? PUNCH_HOPS,
+    ...(hops !== undefined && { measured: true }),
+    ladder: {
+      ...parts.abilities,
+      fresh: sockets.fresh.sockets.map((one) => one.socket),
+      ...(sockets.beside && { beside: sockets.beside }),
+      ownCandidates: parts.candidates.own,
+      ownOuter: parts.outer,
+      peerCandidates: parts.candidates.peer,
+      peerKey: partyKey(parts.peer),
+    },
     ...(keys.confirmKey && { confirmKey: keys.confirmKey }),
     ...(parts.reports && { reports: parts.reports }),
     timeoutMs: settings.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
@@ -71,16 +84,16 @@ export async function openPassage(parts: PunchingParts): Promise<Passage> {
 /** The passage to where the peer was found; logs and reports it. */
 export function wrapPassage(
   parts: PunchingParts,
-  found: Pick<Passage, 'alien' | 'how' | 'confirmed' | 'rttMs'>,
+  found: Pick<Passage, 'alien' | 'how' | 'confirmed' | 'rttMs'> & { readonly socket?: UdpSocket },
 ): Passage {
   const { context, session, role, host, peer, sockets, keys, log } = parts;
   const { settings } = context;
-  const socket = sockets.main;
+  const { socket = sockets.main } = found;
   const ms = Math.round(performance.now() - parts.begun);
   const { transport, inner, outer, alien } = parts.place ?? {
     transport: 'udp',
     inner: socket.local,
-    outer: parts.outer,
+    outer: sockets.fresh.sockets.find((one) => one.socket === socket)?.outer ?? parts.outer,
     alien: found.alien,
   };
   const passage: Passage = {

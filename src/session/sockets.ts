@@ -4,6 +4,7 @@ import type { PortLease } from '../stun/portmap/lease.js';
 import { classOf } from '../stun/sanity.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { UdpSocket } from '../util/udp.js';
+import { FreshSockets } from './fresh.js';
 import type { RouterWatch } from './routers.js';
 
 /**
@@ -17,6 +18,8 @@ export interface SessionSockets {
   readonly beside?: UdpSocket;
   /** A port that the router forwards to the main socket, or is asked to. */
   readonly lease?: PortLease;
+  /** For the later rounds of the ladder; opened when they are asked for. */
+  readonly fresh: FreshSockets;
 }
 
 const ANY_IPV4 = '0.0.0.0';
@@ -35,7 +38,8 @@ export async function bindSockets(
   const main = await UdpSocket.bind(bind);
   const lease = routers?.lease(main.local, log);
   const beside = bind.address === ANY_IPV4 ? await bindBeside(main, bind, log) : undefined;
-  return { main, ...(beside && { beside }), ...(lease && { lease }) };
+  const fresh = new FreshSockets(bind, log);
+  return { main, fresh, ...(beside && { beside }), ...(lease && { lease }) };
 }
 
 async function bindBeside(main: UdpSocket, bind: Endpoint, log: Logger): Promise<UdpSocket | undefined> {
@@ -58,4 +62,5 @@ export async function closeSockets(sockets: SessionSockets | undefined, kept?: U
   // The router need not hold up the passage that does without it.
   const leaving = sockets.main === kept ? undefined : sockets.lease?.close();
   await Promise.all([...open.map((socket) => socket?.close()), kept ? undefined : leaving]);
+  await sockets.fresh.close(kept);
 }

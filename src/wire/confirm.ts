@@ -11,6 +11,8 @@ export const CONFIRM_KEY_BYTES = 32;
 const MAC_BYTES = CONFIRM_FRAME_BYTES - CONFIRM_NONCE_BYTES;
 const TYPE_CONFIRM = Buffer.of(1);
 const TYPE_ACK = Buffer.of(2);
+const TYPE_CHOICE = Buffer.of(3);
+const TYPE_CHOICE_ACK = Buffer.of(4);
 const KEY_LABEL = 'awl confirm key v1';
 const DIRECTION_LABEL = 'awl confirm frame v1 from ';
 const DIGEST = /^[0-9a-f]{64}$/;
@@ -83,6 +85,19 @@ export function encodeConfirmAck(key: Uint8Array, nonce: Uint8Array, confirmNonc
   return seal(key, nonce, TYPE_ACK, confirmNonce);
 }
 
+/**
+ * choice: nonce(8) || first 24 bytes of HMAC-SHA-256(key, 0x03 || nonce || nonce of the peer's confirm on this path).
+ * The inviter says with it which of the paths that work becomes the passage.
+ */
+export function encodeChoice(key: Uint8Array, nonce: Uint8Array, confirmNonce: Uint8Array): Buffer {
+  return seal(key, nonce, TYPE_CHOICE, confirmNonce);
+}
+
+/** choice-ack: nonce(8) || first 24 bytes of HMAC-SHA-256(key, 0x04 || nonce || nonce of the choice). */
+export function encodeChoiceAck(key: Uint8Array, nonce: Uint8Array, choiceNonce: Uint8Array): Buffer {
+  return seal(key, nonce, TYPE_CHOICE_ACK, choiceNonce);
+}
+
 function fits(data: Uint8Array, expected: (nonce: Uint8Array) => Buffer): Buffer | undefined {
   if (data.length !== CONFIRM_FRAME_BYTES) return undefined;
   const nonce = Buffer.from(data.subarray(0, CONFIRM_NONCE_BYTES));
@@ -97,4 +112,18 @@ export function decodeConfirm(key: Uint8Array, data: Uint8Array): Buffer | undef
 /** Is this an acknowledgement, made with `key`, of the confirm that carried `confirmNonce`? */
 export function isConfirmAck(key: Uint8Array, data: Uint8Array, confirmNonce: Uint8Array): boolean {
   return fits(data, (nonce) => encodeConfirmAck(key, nonce, confirmNonce)) !== undefined;
+}
+
+/** The nonce of a choice, made with `key`, of the path on which our confirm carried `confirmNonce`. */
+export function decodeChoice(
+  key: Uint8Array,
+  data: Uint8Array,
+  confirmNonce: Uint8Array,
+): Buffer | undefined {
+  return fits(data, (nonce) => encodeChoice(key, nonce, confirmNonce));
+}
+
+/** Is this an acknowledgement, made with `key`, of the choice that carried `choiceNonce`? */
+export function isChoiceAck(key: Uint8Array, data: Uint8Array, choiceNonce: Uint8Array): boolean {
+  return fits(data, (nonce) => encodeChoiceAck(key, nonce, choiceNonce)) !== undefined;
 }

@@ -28,12 +28,15 @@ export interface Extension {
   /** X25519 public key, 32 octets. */
   readonly dh?: Buffer;
   readonly cand: readonly Candidate[];
+  /** Endpoints of further sockets that nothing but the STUN server has seen, in the order of the rounds. */
+  readonly fresh?: readonly Endpoint[];
   readonly nat?: NatReport;
   /** What the sender can do besides plexus' protocol; unknown ones are ignored. */
   readonly caps: readonly string[];
 }
 
 const MAX_ITEMS = 16;
+const MAX_FRESH = 4;
 const APP_MAX_CHARS = 128;
 /** The last second of the year 9999: beyond it dates have no four-digit year. */
 const EXP_MAX = 253_402_300_799;
@@ -51,7 +54,7 @@ function malformed(what: string): AwlError {
  * @throws AwlError MESSAGE_MALFORMED, MESSAGE_TOO_LARGE if our own reader would refuse it
  */
 export function encodeExtension(extension: Extension): Buffer {
-  const { v, kind, app, to, exp, re, dh, cand, nat, caps } = extension;
+  const { v, kind, app, to, exp, re, dh, cand, fresh, nat, caps } = extension;
   const bytes = Buffer.from(
     JSON.stringify({
       v,
@@ -62,6 +65,7 @@ export function encodeExtension(extension: Extension): Buffer {
       re,
       dh: dh?.toString('base64url'),
       cand: cand.map(({ type, endpoint }) => ({ t: type, a: formatEndpoint(endpoint) })),
+      fresh: fresh?.map(formatEndpoint),
       nat: nat && encodeNat(nat),
       caps,
     }),
@@ -104,6 +108,7 @@ export function decodeExtension(bytes: Uint8Array): Extension {
   const re = optional(fields, 're', (value) => string(value, 're', SHA256_HEX));
   const dh = optional(fields, 'dh', readKey);
   const nat = optional(fields, 'nat', (value) => decodeNat(value) ?? fail('nat is not a NAT report'));
+  const fresh = optional(fields, 'fresh', (value) => list(value, 'fresh', MAX_FRESH).map(readPlace));
   return {
     v,
     kind,
@@ -113,6 +118,7 @@ export function decodeExtension(bytes: Uint8Array): Extension {
     ...(re !== undefined && { re }),
     ...(dh && { dh }),
     cand: optional(fields, 'cand', (value) => list(value, 'cand').map(readCandidate)) ?? [],
+    ...(fresh && { fresh }),
     ...(nat && { nat }),
     caps: optional(fields, 'caps', (value) => list(value, 'caps').map(readCapability)) ?? [],
   };
@@ -149,9 +155,8 @@ function string(value: unknown, what: string, pattern: RegExp, max = APP_MAX_CHA
   return value;
 }
 
-function list(value: unknown, what: string): unknown[] {
-  if (!Array.isArray(value) || value.length > MAX_ITEMS)
-    throw malformed(`${what} is not a list of at most ${MAX_ITEMS}`);
+function list(value: unknown, what: string, max = MAX_ITEMS): unknown[] {
+  if (!Array.isArray(value) || value.length > max) throw malformed(`${what} is not a list of at most ${max}`);
   return value;
 }
 
@@ -168,10 +173,13 @@ function readCandidate(value: unknown): Candidate {
   const fields = new Map<string, unknown>(Object.entries(object(value, 'a candidate')));
   const type =
     CANDIDATE_TYPES.find((known) => known === fields.get('t')) ?? fail('a candidate of unknown type');
-  const text = fields.get('a');
-  const endpoint = typeof text === 'string' ? parseEndpoint(text) : undefined;
+  return { type, endpoint: readPlace(fields.get('a')) };
+}
+
+function readPlace(value: unknown): Endpoint {
+  const endpoint = typeof value === 'string' ? parseEndpoint(value) : undefined;
   if (!endpoint || endpoint.port === 0) throw malformed('a candidate without address and port');
-  return { type, endpoint };
+  return endpoint;
 }
 
 function readCapability(value: unknown): string {

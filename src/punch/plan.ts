@@ -1,0 +1,203 @@
+import { MAPPING_REFRESH_MS, PLEXUS_SLOT_MS, SWAP_AFTER_MS, SWAP_EARLY_MS } from '../constants.js';
+import { type Endpoint, familyOf, sameEndpoint } from '../util/endpoint.js';
+import type { PunchRole } from '../wire/confirm.js';
+import type { Candidate } from '../wire/extension.js';
+import type { NatReport } from '../wire/nat-report.js';
+import { feasibility, isMoving } from './feasibility.js';
+import {
+  CANDIDATE_PACKETS,
+  CANDIDATES_MAX,
+  SECOND_HOPS,
+  SECOND_ROUND_MS,
+  THIRD_HOPS,
+  THIRD_ROUND_MS,
+} from './limits.js';
+import { tacticOf, wideAttempts } from './wide.js';
+
+/** How a passage can be won; the order is that of preference. */
+export const RUNGS = ['host', 'mapped', 'reflexive', 'predicted', 'birthday'] as const;
+export type Rung = (typeof RUNGS)[number];
+
+/** Where the datagrams of an attempt go: one place, some ports of an address in turn, or random ports of it. */
+export type Target =
+  | { readonly kind: 'endpoint'; readonly endpoint: Endpoint }
+  | { readonly kind: 'ports'; readonly address: string; readonly ports: readonly number[] }
+  | { readonly kind: 'sweep'; readonly address: string; readonly count: number };
+
+/** One stream of openers. Its waves each send from every socket to every port of the target. */
+export interface Attempt {
+  readonly rung: Rung;
+  /** After the punch began. */
+  readonly startMs: number;
+  /** Own sockets by number, from `socket` on: 0 is that of the reference, the next are those of its fresh endpoints. */
+  readonly socket: number;
+  readonly sockets: number;
+  readonly target: Target;
+  /** IP TTL, where the datagram is only to open the own NAT; several are dealt out to the sockets in turn. */
+  readonly ttls?: readonly number[];
+  /** Begin of each wave after the start; then one every `everyMs`. */
+  readonly wavesMs: readonly number[];
+  readonly everyMs?: number;
+  /** Between the datagrams of a wave. */
+  readonly gapMs: number;
+  /** Datagrams of this attempt at most. */
+  readonly packets: number;
+  /** More than a silent address may get: only where the peer asked for it, and one at a time. */
+  readonly wide: boolean;
+}
+
+/** The ladder for one pair of sides. */
+export interface Plan {
+  readonly attempts: readonly Attempt[];
+  /** Both reports say that nothing of it can work: silence ends it early. */
+  readonly hopeless: boolean;
+}
+
+export interface PlanInput {
+  readonly role: PunchRole;
+  readonly own: {
+    readonly report: NatReport;
+    /** Sockets beside the main one whose endpoints our message named. */
+    readonly fresh: number;
+    /** Number of the socket for IPv6 beside an IPv4 main one. */
+    readonly v6?: number;
+    readonly family: 4 | 6;
+  };
+  readonly peer: {
+    /** The endpoint of its reference. */
+    readonly endpoint: Endpoint;
+    readonly fresh: readonly Endpoint[];
+    /** Its other candidates, those that may be sent to. */
+    readonly candidates: readonly Candidate[];
+    readonly report: NatReport;
+    /** It speaks the choice of docs/PROTOCOL.md, so several paths may be tried at once. */
+    readonly chooses: boolean;
+    /** It asked for the birthday rung. */
+    readonly birthday: boolean;
+  };
+  /** IP TTL of quiet openers, and whether the distance of the own NAT was measured. */
+  readonly hops: number;
+  readonly measured: boolean;
+}
+
+const KNOCKS_MS = [0, 100, 300, 700, 1_500, 3_100] as const;
+const QUIET_MS = [0, 150, 500] as const;
+/** Thinner than PLEXUS_SLOT_MS: three rounds and the candidates share what a silent address may get. */
+const SLOW_MS = 3 * PLEXUS_SLOT_MS;
+
+type Stream = Pick<Attempt, 'rung' | 'target' | 'startMs' | 'wavesMs'> & Partial<Attempt>;
+
+/** A stream of single datagrams from one socket. */
+function stream(o: Stream): Attempt {
+  return { socket: 0, sockets: 1, gapMs: 0, packets: 64, wide: false, ...o };
+}
+
+/**
+ * The ladder: which sockets send what, when and how often, from what both sides measured and announced. Rungs overlap
+ * in time where they use other pairs of ports. A report moves rungs forward or backward; it takes none away, but
+ * that of two NATs which are both known to choose random ports nothing is asked that cannot be had.
+ */
+export function planPunch(input: PlanInput): Plan {
+  const { own, peer } = input;
+  const tactic = tacticOf(input);
+  const legacy = !peer.chooses;
+  const base = firstRound(input, legacy);
+  if (legacy) return { attempts: base, hopeless: isHopeless(input, false) };
+  const moving = isMoving(own.report) || isMoving(peer.report);
+  const attempts = [
+    ...candidates(input),
+    ...base,
+    ...(moving ? [] : furtherRounds(input)),
+    ...(peer.birthday ? wideAttempts(input, tactic) : []),
+  ];
+  return { attempts, hopeless: isHopeless(input, peer.birthday && tactic.kind !== 'none') };
+}
+
+function isHopeless({ own, peer }: PlanInput, wide: boolean): boolean {
+  return !wide && peer.candidates.length === 0 && feasibility(own.report, peer.report) === 'impossible';
+}
+
+/**
+ * plexus' round. The inviter knocks with datagrams that arrive; the acceptor first only opens its own NAT, because a
+ * NAT that sees the peer's datagram too early may map it away (spec i.10), and knocks itself later: its mapping may be
+ * another one toward this peer.
+ */
+function firstRound({ role, own, peer, hops }: PlanInput, legacy: boolean): Attempt[] {
+  const target = { kind: 'endpoint', endpoint: peer.endpoint } as const;
+  const everyMs = legacy ? PLEXUS_SLOT_MS : SLOW_MS;
+  if (role === 'invite') {
+    return [stream({ rung: 'reflexive', target, startMs: 0, wavesMs: KNOCKS_MS, everyMs })];
+  }
+  const startMs = isMoving(own.report) ? SWAP_EARLY_MS : SWAP_AFTER_MS;
+  return [
+    quiet(0, peer.endpoint, hops),
+    stream({ rung: 'reflexive', target, startMs, wavesMs: [0], everyMs }),
+  ];
+}
+
+function quiet(socket: number, endpoint: Endpoint, ttl: number): Attempt {
+  return stream({
+    rung: 'reflexive',
+    target: { kind: 'endpoint', endpoint },
+    startMs: 0,
+    socket,
+    ttls: [ttl],
+    wavesMs: QUIET_MS,
+    everyMs: MAPPING_REFRESH_MS,
+    packets: 12,
+  });
+}
+
+/**
+ * The same on mappings that nothing has touched, for NATs that a stray datagram spoils: once with a low TTL that expires
+ * sooner, and once with the roles swapped. They need not wait for the first round: other ports, other mappings.
+ */
+function furtherRounds({ role, own, peer, hops }: PlanInput): Attempt[] {
+  const [second, third] = peer.fresh;
+  const out: Attempt[] = [];
+  const knocks = (socket: number, endpoint: Endpoint, startMs: number) =>
+    stream({
+      rung: 'reflexive',
+      target: { kind: 'endpoint', endpoint },
+      startMs,
+      socket,
+      wavesMs: [0, 200, 600, 1_400, 3_000],
+      everyMs: SLOW_MS,
+      packets: 14,
+    });
+  const lower = Math.min(SECOND_HOPS, hops <= SECOND_HOPS ? hops + 1 : SECOND_HOPS);
+  if (second && own.fresh > 0) {
+    if (role === 'accept') out.push(quiet(1, second, lower), knocks(1, second, SWAP_AFTER_MS));
+    else out.push(knocks(1, second, SECOND_ROUND_MS));
+  }
+  if (third && own.fresh > 1) {
+    if (role === 'accept') out.push(knocks(2, third, THIRD_ROUND_MS));
+    else out.push(quiet(2, third, THIRD_HOPS), knocks(2, third, SWAP_AFTER_MS));
+  }
+  return out;
+}
+
+/** The peer's other addresses: both sides knock, for a host firewall or a router's IPv6 filter opens from inside only. */
+function candidates({ role, own, peer }: PlanInput): Attempt[] {
+  const known = [peer.endpoint, ...peer.fresh];
+  const out: Attempt[] = [];
+  for (const { type, endpoint } of peer.candidates) {
+    const socket = familyOf(endpoint) === own.family ? 0 : familyOf(endpoint) === 6 ? own.v6 : undefined;
+    if (socket === undefined || known.some((one) => sameEndpoint(one, endpoint))) continue;
+    if (type === 'relay' || type === 'predicted') continue;
+    known.push(endpoint);
+    out.push(
+      stream({
+        rung: type === 'srflx' ? 'reflexive' : type,
+        target: { kind: 'endpoint', endpoint },
+        startMs: 0,
+        socket,
+        wavesMs: role === 'invite' ? [0, 100, 300, 700, 1_500, 3_100] : [0, 150, 500, 1_500, 3_000],
+        everyMs: MAPPING_REFRESH_MS,
+        packets: CANDIDATE_PACKETS,
+      }),
+    );
+    if (out.length === CANDIDATES_MAX) break;
+  }
+  return out;
+}

@@ -1,0 +1,134 @@
+import type { NatReport } from '../wire/nat-report.js';
+import { isMoving, mayMove } from './feasibility.js';
+import {
+  BIRTHDAY_FIRST,
+  BIRTHDAY_SOCKETS,
+  MEETING_STEPS,
+  NEAR_STEPS,
+  PORT_MAX,
+  PORT_MIN,
+  PREDICTED_STEPS,
+  SECOND_HOPS,
+  SPREAD_EVERY_MS,
+  SPREAD_GAP_MS,
+  SPREAD_WAVES_MS,
+  SWEEP_GAP_MS,
+  SWEEP_PROBES,
+  SWEEP_SLOW_GAP_MS,
+  WIDE_LAST_MS,
+  WIDE_LATER_MS,
+  WIDE_MAX_DATAGRAMS,
+  WIDE_SOON_MS,
+} from './limits.js';
+import type { Attempt, PlanInput } from './plan.js';
+
+/**
+ * What a side does where a NAT chooses a new port for each destination: `spread` sends from many sockets to the peer's one
+ * endpoint, `sweep` from one socket to many ports of the peer, `meet` from many sockets to one port that the
+ * peer's counting NAT is about to give out.
+ */
+export interface Tactic {
+  readonly kind: 'spread' | 'sweep' | 'meet' | 'none';
+  readonly startMs: number;
+}
+
+/**
+ * Both sides come to matching tactics from the same two reports. Two NATs that both move and do not both count are beyond
+ * any decent number of datagrams: each probe meets each mapping in one of 64 512 cases.
+ */
+export function tacticOf({ role, own, peer }: Pick<PlanInput, 'role' | 'own' | 'peer'>): Tactic {
+  const [ours, theirs] = [isMoving(own.report), isMoving(peer.report)];
+  if (ours && theirs) {
+    const both = own.report.portStep !== undefined && peer.report.portStep !== undefined;
+    return both ? { kind: 'meet', startMs: 0 } : { kind: 'none', startMs: 0 };
+  }
+  if (ours) return { kind: 'spread', startMs: startFor(peer.report) };
+  if (theirs) return { kind: 'sweep', startMs: startFor(own.report) };
+  const [mayWe, mayThey] = [mayMove(own.report), mayMove(peer.report)];
+  if (mayWe !== mayThey) return { kind: mayWe ? 'spread' : 'sweep', startMs: WIDE_LATER_MS };
+  return { kind: role === 'accept' ? 'spread' : 'sweep', startMs: WIDE_LAST_MS };
+}
+
+/** Behind other filters the peer is found without: the moving side's knock comes in, from whatever port. */
+function startFor(stable: NatReport): number {
+  return stable.filtering === 'address-and-port-dependent' ? WIDE_SOON_MS : WIDE_LATER_MS;
+}
+
+/** The attempts of the predicted and the birthday rung. */
+export function wideAttempts(input: PlanInput, { kind, startMs }: Tactic): Attempt[] {
+  if (kind === 'none') return [];
+  if (kind === 'sweep') return sweep(input, startMs);
+  return [spread(input, kind, startMs)];
+}
+
+function spread(
+  { own, peer, role, hops, measured }: PlanInput,
+  kind: 'spread' | 'meet',
+  startMs: number,
+): Attempt {
+  const rung = own.report.portStep === undefined ? 'birthday' : 'predicted';
+  const port = lastPort(peer) + MEETING_STEPS * (peer.report.portStep ?? 0);
+  const endpoint = kind === 'meet' ? { address: peer.endpoint.address, port: wrap(port) } : peer.endpoint;
+  // In a meeting nobody else knocks, so the side that comes second does.
+  const loud = kind === 'meet' && role === 'invite';
+  return {
+    rung,
+    startMs,
+    socket: BIRTHDAY_FIRST,
+    sockets: BIRTHDAY_SOCKETS,
+    target: { kind: 'endpoint', endpoint },
+    ...(!loud && { ttls: measured ? [hops] : [hops, SECOND_HOPS] }),
+    wavesMs: SPREAD_WAVES_MS,
+    everyMs: SPREAD_EVERY_MS,
+    gapMs: SPREAD_GAP_MS,
+    packets: WIDE_MAX_DATAGRAMS,
+    wide: true,
+  };
+}
+
+function sweep({ peer }: PlanInput, startMs: number): Attempt[] {
+  const { address } = peer.endpoint;
+  const step = peer.report.portStep;
+  const common = { socket: 0, sockets: 1, wide: true } as const;
+  const probes = (from: number, gapMs: number): Attempt => ({
+    ...common,
+    rung: 'birthday',
+    startMs: from,
+    target: { kind: 'sweep', address, count: SWEEP_PROBES },
+    wavesMs: [0],
+    gapMs,
+    packets: SWEEP_PROBES,
+  });
+  const quick = startMs + (step === undefined ? 0 : WIDE_LATER_MS);
+  const out = [probes(quick, SWEEP_GAP_MS), probes(quick + SWEEP_PROBES * SWEEP_GAP_MS, SWEEP_SLOW_GAP_MS)];
+  if (step !== undefined) {
+    const ports = PREDICTED_STEPS.map((steps) => wrap(lastPort(peer) + steps * step));
+    out.unshift({
+      ...common,
+      rung: 'predicted',
+      startMs,
+      target: { kind: 'ports', address, ports },
+      wavesMs: [0, 300, 700, 1_500, 3_000, 6_000],
+      everyMs: 5_000,
+      gapMs: SWEEP_GAP_MS,
+      packets: 12 * ports.length,
+    });
+  }
+  return out;
+}
+
+/** The newest port of a counting NAT that the peer's message names: the furthest in the direction of the steps. */
+function lastPort({ endpoint, candidates, report }: PlanInput['peer']): number {
+  const step = report.portStep ?? 0;
+  const ports = candidates.flatMap(({ type, endpoint: { address, port } }) =>
+    (type === 'srflx' || type === 'predicted') && address === endpoint.address ? [port] : [],
+  );
+  const near = ports.filter((port) => Math.abs(port - endpoint.port) <= NEAR_STEPS * Math.abs(step));
+  return step < 0 ? Math.min(endpoint.port, ...near) : Math.max(endpoint.port, ...near);
+}
+
+/** A counter that left the ports a NAT gives out begins anew at the lower end. */
+function wrap(port: number): number {
+  const count = PORT_MAX - PORT_MIN + 1;
+  return PORT_MIN + ((((port - PORT_MIN) % count) + count) % count);
+}
