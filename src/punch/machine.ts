@@ -190,9 +190,11 @@ export class PunchMachine {
     for (const { socket, to, ttl, wide, rung } of this.#openers.due(now)) {
       // A path that works already needs no probes for another one.
       if ((wide && this.provenAt !== undefined) || !this.#budget.admitOpener(to.address, wide)) continue;
-      if (wide) this.stats.wide += 1;
+      if (wide) {
+        this.stats.wide += 1;
+        this.#targets.probed(to.port);
+      }
       this.#tried.add(rung);
-      this.#targets.sent(to);
       this.#send(this.#legacy(0), { socket, endpoint: to }, ttl);
     }
   }

@@ -232,7 +232,8 @@ export async function punch(o: PunchOptions): Promise<PunchResult> {
     const { sent, sentBytes, wide, received, bad, foreign } = machine.stats;
     o.log.debug(
       `punch: ${sent} datagrams (${sentBytes} B, ${wide} of the wide rungs) out, ${received} in, ${bad} bad, ` +
-        `${foreign} from elsewhere; tried ${[...machine.tried].join(', ') || 'nothing'}`,
+        `${foreign} from elsewhere; ${machine.provenAt === undefined ? 'nothing proven' : `proven after ${Math.round(machine.provenAt - start)} ms`}; ` +
+        `tried ${[...machine.tried].join(', ') || 'nothing'}`,
     );
   }
 }

@@ -9,7 +9,7 @@ export class Targets {
   readonly #attempts: readonly Attempt[];
   readonly #announced: ReadonlySet<string>;
   /** Ports that a sweep has tried. */
-  readonly #swept = new Set<string>();
+  readonly #swept = new Set<number>();
 
   constructor({ attempts }: Plan, reference: Endpoint) {
     this.#attempts = attempts;
@@ -23,10 +23,9 @@ export class Targets {
     this.addresses = new Set([reference.address, ...addresses]);
   }
 
-  /** An opener went there. */
-  sent(to: Endpoint): void {
-    const key = formatEndpoint(to);
-    if (!this.#announced.has(key)) this.#swept.add(key);
+  /** A probe of a wide attempt went to that port. */
+  probed(port: number): void {
+    this.#swept.add(port);
   }
 
   /** Is it at an address that openers may go to? */
@@ -46,7 +45,7 @@ export class Targets {
   #leadsTo({ target }: Attempt, endpoint: Endpoint, key: string): boolean {
     if (target.kind === 'endpoint') return formatEndpoint(target.endpoint) === key;
     if (target.address !== endpoint.address) return false;
-    return target.kind === 'ports' ? target.ports.includes(endpoint.port) : this.#swept.has(key);
+    return target.kind === 'ports' ? target.ports.includes(endpoint.port) : this.#swept.has(endpoint.port);
   }
 }
 

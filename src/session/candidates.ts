@@ -12,12 +12,11 @@ import type { Candidate } from '../wire/extension.js';
 import { type CandidateKind, candidateList } from './candidate-list.js';
 import type { SessionSockets } from './sockets.js';
 
+/** The sockets that a letter can tell of. */
+type NamedSockets = Pick<SessionSockets, 'main' | 'beside'>;
+
 /** Where a peer of the same networks finds our sockets. */
-export function hostEndpoints(
-  sockets: SessionSockets,
-  interfaces: Interfaces,
-  outbound: Outbound,
-): Endpoint[] {
+export function hostEndpoints(sockets: NamedSockets, interfaces: Interfaces, outbound: Outbound): Endpoint[] {
   return [sockets.main, sockets.beside].flatMap((socket) => {
     if (!socket) return [];
     const { address, port } = socket.local;
@@ -30,7 +29,7 @@ export function hostEndpoints(
 }
 
 export interface GatheringParts {
-  readonly sockets: SessionSockets;
+  readonly sockets: NamedSockets;
   readonly stun: readonly HostPort[];
   readonly kinds?: readonly CandidateKind[];
   /** Public endpoints of the main socket that are known by now, in the order in which they were made. */

@@ -9,8 +9,11 @@ export interface HandshakeFrame {
 
 const RANDOM_BYTES = HANDSHAKE_FRAME_BYTES - 1;
 
-function maskByte(secret: bigint, index: number): number {
-  return Number((secret >> BigInt(8 * index)) & 0xffn);
+/** Byte i is bits 8i to 8i+7 of the secret. */
+function maskOf(secret: bigint): Buffer {
+  const mask = Buffer.allocUnsafe(HANDSHAKE_FRAME_BYTES);
+  mask.writeBigUInt64LE(BigInt.asUintN(64, secret));
+  return mask;
 }
 
 /**
@@ -22,14 +25,15 @@ function maskByte(secret: bigint, index: number): number {
  */
 export function encodeFrame(secret: bigint, flag: HandshakeFlag, random: Uint8Array): Buffer {
   if (random.length !== RANDOM_BYTES) throw new RangeError(`a frame takes ${RANDOM_BYTES} random bytes`);
-  const frame = Buffer.alloc(HANDSHAKE_FRAME_BYTES);
+  const frame = maskOf(secret);
   let check = 0;
-  for (const [index, byte] of random.entries()) {
+  for (let index = 0; index < RANDOM_BYTES; index++) {
+    const byte = random[index] ?? 0;
     const plain = index === 0 ? (byte & 0xfe) | flag : byte;
     check ^= plain;
-    frame[index] = plain ^ maskByte(secret, index);
+    frame[index] = (frame[index] ?? 0) ^ plain;
   }
-  frame[RANDOM_BYTES] = check ^ maskByte(secret, RANDOM_BYTES);
+  frame[RANDOM_BYTES] = (frame[RANDOM_BYTES] ?? 0) ^ check;
   return frame;
 }
 
@@ -39,8 +43,10 @@ export function encodeFrame(secret: bigint, flag: HandshakeFlag, random: Uint8Ar
  */
 export function decodeFrame(secret: bigint, data: Uint8Array): HandshakeFrame | undefined {
   if (data.length !== HANDSHAKE_FRAME_BYTES) return undefined;
+  const mask = maskOf(secret);
   let check = 0;
-  for (const [index, byte] of data.entries()) check ^= byte ^ maskByte(secret, index);
+  for (let index = 0; index < HANDSHAKE_FRAME_BYTES; index++)
+    check ^= (data[index] ?? 0) ^ (mask[index] ?? 0);
   if (check !== 0) return undefined;
-  return { flag: (((data[0] ?? 0) ^ maskByte(secret, 0)) & 1) as HandshakeFlag };
+  return { flag: (((data[0] ?? 0) ^ (mask[0] ?? 0)) & 1) as HandshakeFlag };
 }

@@ -29,7 +29,7 @@ test.each([true, false])(
     s.world.start(s.hosts.invite, 100, () => invite);
     s.world.run(TIMEOUT_MS, () => Boolean(accept.outcome && invite.outcome));
     expect([accept.outcome?.kind, invite.outcome?.kind]).toEqual(['done', 'done']);
-    expect(reaches(s, 'invite', s.announced.accept)).toBe(true);
+    expect(reaches(s, 'invite', { socket: 0, endpoint: s.announced.accept })).toBe(true);
   },
 );
 

@@ -45,7 +45,7 @@ test(`${FLOOD} garbage datagrams in two seconds do not keep an honest peer out`,
   expect([accept.outcome?.kind, invite.outcome?.kind]).toEqual(['done', 'done']);
   expect(accept.stats.received).toBeGreaterThan(0.9 * FLOOD);
   expect(accept.authentic && invite.authentic).toBe(true);
-  expect(reaches(s, 'accept', s.announced.invite)).toBe(true);
+  expect(reaches(s, 'accept', { socket: 0, endpoint: s.announced.invite })).toBe(true);
   expect(s.world.now).toBeLessThan(15_000);
   // 100 000 datagrams a second must leave most of a core free; measured here with a wide margin.
   expect(spent).toBeLessThan(20_000);

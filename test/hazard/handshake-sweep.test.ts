@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { PunchMachine } from '../../src/punch/machine.js';
 import { decodeFrame } from '../../src/wire/handshake.js';
+import { planFor } from '../support/plan.js';
 
 const PEER = { address: '203.0.113.10', port: 40_000 };
 
@@ -19,10 +20,9 @@ function machine(secret: bigint, confirmKey?: Buffer): PunchMachine {
       role: 'accept',
       secret,
       peer: PEER,
-      hops: 7,
+      plan: planFor('accept', PEER),
       moving: false,
       timeoutMs: 60_000,
-      hopeless: false,
       allow: () => true,
       random: (count) => randomBytes(count),
       ...(confirmKey ? { confirmKey } : {}),

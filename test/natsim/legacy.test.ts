@@ -57,7 +57,7 @@ function session(
   return {
     ours: made.ours,
     theirs: made.theirs,
-    reachesPeer: outcome?.kind === 'done' && reaches(s, role, outcome.path.endpoint),
+    reachesPeer: outcome?.kind === 'done' && reaches(s, role, outcome.path),
   };
 }
 

@@ -16,6 +16,8 @@ export interface NatType {
   readonly mapping: Behaviour;
   readonly filtering: Behaviour;
   readonly ports: PortAllocation;
+  /** A stray datagram occupies its pair of endpoints: what goes out to there later gets another port. */
+  readonly hostile?: boolean;
 }
 
 interface Entry {
@@ -30,7 +32,7 @@ const MAPPING_MS = 30_000;
 
 function scope(behaviour: Behaviour, endpoint: Endpoint): string {
   if (behaviour === 'endpoint-independent') return '*';
-  return behaviour === 'address-dependent' ? endpoint.address : formatEndpoint(endpoint);
+  return behaviour === 'address-dependent' ? endpoint.address : `${endpoint.address} ${endpoint.port}`;
 }
 
 /** One NAT with one public address, as pure state: no sockets, no clock of its own. */
@@ -40,6 +42,7 @@ export class Nat {
   readonly #random: Random;
   readonly #byFlow = new Map<string, Entry>();
   readonly #byPort = new Map<number, Entry>();
+  readonly #strays = new Map<string, number>();
   #nextPort: number;
 
   constructor(type: NatType, address: string, random: Random) {
@@ -51,7 +54,21 @@ export class Nat {
 
   /** The source that the outside sees of a datagram from `inside` to `to`. */
   outbound(inside: Endpoint, to: Endpoint, now: number): Endpoint {
-    const flow = `${formatEndpoint(inside)}>${scope(this.#type.mapping, to)}`;
+    const usual = this.#entry(
+      `${inside.address} ${inside.port}>${scope(this.#type.mapping, to)}`,
+      inside,
+      now,
+    );
+    const spoilt = this.#type.hostile && this.#isSpoilt(usual, to, now);
+    const entry = spoilt
+      ? this.#entry(`${formatEndpoint(inside)}!${formatEndpoint(to)}`, inside, now)
+      : usual;
+    entry.usedAt = now;
+    entry.contacted.add(scope(this.#type.filtering, to));
+    return { address: this.#address, port: entry.port };
+  }
+
+  #entry(flow: string, inside: Endpoint, now: number): Entry {
     let entry = this.#byFlow.get(flow);
     if (!entry || now - entry.usedAt > MAPPING_MS) {
       if (entry) this.#byPort.delete(entry.port);
@@ -59,16 +76,21 @@ export class Nat {
       this.#byFlow.set(flow, entry);
       this.#byPort.set(entry.port, entry);
     }
-    entry.usedAt = now;
-    entry.contacted.add(scope(this.#type.filtering, to));
-    return { address: this.#address, port: entry.port };
+    return entry;
+  }
+
+  #isSpoilt(entry: Entry, to: Endpoint, now: number): boolean {
+    const stray = this.#strays.get(`${entry.port} ${formatEndpoint(to)}`);
+    return stray !== undefined && now - stray <= MAPPING_MS;
   }
 
   /** Where a datagram from `from` to the public `port` goes inside; undefined if it is dropped. */
   inbound(port: number, from: Endpoint, now: number): Endpoint | undefined {
     const entry = this.#byPort.get(port);
-    if (!entry || now - entry.usedAt > MAPPING_MS) return undefined;
-    return entry.contacted.has(scope(this.#type.filtering, from)) ? entry.inside : undefined;
+    const alive = entry !== undefined && now - entry.usedAt <= MAPPING_MS;
+    if (alive && entry.contacted.has(scope(this.#type.filtering, from))) return entry.inside;
+    if (this.#type.hostile) this.#strays.set(`${port} ${formatEndpoint(from)}`, now);
+    return undefined;
   }
 
   #allocate(wanted: number): number {

@@ -30,7 +30,9 @@ export class Random {
   }
 
   bytes(count: number): Buffer {
-    return Buffer.from(Array.from({ length: count }, () => this.below(256)));
+    const out = Buffer.allocUnsafe(count);
+    for (let at = 0; at < count; at++) out[at] = this.below(256);
+    return out;
   }
 
   bigint64(): bigint {

@@ -1,9 +1,12 @@
 import { isAllowedTarget } from '../../src/punch/address-filter.js';
-import { feasibility, isMoving } from '../../src/punch/feasibility.js';
+import { isMoving } from '../../src/punch/feasibility.js';
 import { PunchMachine } from '../../src/punch/machine.js';
+import type { Place } from '../../src/punch/path.js';
+import { planPunch } from '../../src/punch/plan.js';
 import type { Endpoint } from '../../src/util/endpoint.js';
 import type { PunchRole } from '../../src/wire/confirm.js';
 import type { NatReport } from '../../src/wire/nat-report.js';
+import { UNMEASURED } from '../../src/wire/nat-report.js';
 import { ALLOCATIONS, BEHAVIOURS, Nat, type NatType } from './nat.js';
 import type { Random } from './random.js';
 import { Host, type Link, World } from './world.js';
@@ -19,6 +22,8 @@ export interface Scene {
   readonly hosts: Readonly<Record<PunchRole, Host>>;
   /** What STUN told each side, that is what its message announces. */
   readonly announced: Readonly<Record<PunchRole, Endpoint>>;
+  /** Endpoints of its next two sockets. */
+  readonly fresh: Readonly<Record<PunchRole, readonly Endpoint[]>>;
   readonly secret: bigint;
 }
 
@@ -27,6 +32,16 @@ export function randomNat(random: Random): NatType {
     mapping: random.pick(BEHAVIOURS),
     filtering: random.pick(BEHAVIOURS),
     ports: random.pick(ALLOCATIONS),
+  };
+}
+
+/** An accept-type box: what it gets unasked leaves its mark. */
+export function hostileNat(): NatType {
+  return {
+    mapping: 'endpoint-independent',
+    filtering: 'address-and-port-dependent',
+    ports: 'preserve',
+    hostile: true,
   };
 }
 
@@ -65,13 +80,12 @@ export function scene(boxes: Readonly<Record<PunchRole, Boxes>>, link: Link, ran
     accept: host('accept', '203.0.113.10', { address: '192.168.20.2', port: 30_000 + random.below(9000) }),
   };
   const world = new World([hosts.invite, hosts.accept], link, random);
+  const seen = (role: PunchRole, socket: number) => hosts[role].outbound(STUN_SERVER, 0, socket);
   return {
     world,
     hosts,
-    announced: {
-      invite: hosts.invite.outbound(STUN_SERVER, 0),
-      accept: hosts.accept.outbound(STUN_SERVER, 0),
-    },
+    fresh: { invite: [seen('invite', 1), seen('invite', 2)], accept: [seen('accept', 1), seen('accept', 2)] },
+    announced: { invite: seen('invite', 0), accept: seen('accept', 0) },
     secret: random.bigint64(),
   };
 }
@@ -86,7 +100,12 @@ export function reportOf(boxes: Boxes): NatReport {
     filtering: order((type) => type.filtering),
     hairpin: 'not-measured',
     portPreservation: 'not-measured',
+    ...(boxes.length === 1 && counts(boxes[0]) && { portStep: 1 }),
   };
+}
+
+function counts(box: NatType | undefined): boolean {
+  return box !== undefined && box.mapping !== 'endpoint-independent' && box.ports === 'sequential';
 }
 
 export function machine(
@@ -98,18 +117,37 @@ export function machine(
     confirmKey?: Uint8Array;
     reports?: { own: NatReport; peer: NatReport };
     allow?: (e: Endpoint) => boolean;
+    /** Both sides know the choice, fresh sockets and the birthday rung. */
+    ladder?: boolean;
   },
 ): PunchMachine {
+  const other = role === 'invite' ? 'accept' : 'invite';
+  const ladder = o.ladder === true;
+  const { own = UNMEASURED, peer = UNMEASURED } = o.reports ?? {};
   return new PunchMachine(
     {
       role,
       secret: s.secret,
-      peer: s.announced[role === 'invite' ? 'accept' : 'invite'],
-      hops: 4,
+      peer: s.announced[other],
+      plan: planPunch({
+        role,
+        own: { report: own, fresh: ladder ? 2 : 0, family: 4 },
+        peer: {
+          endpoint: s.announced[other],
+          fresh: ladder ? s.fresh[other] : [],
+          candidates: [],
+          report: peer,
+          chooses: ladder,
+          birthday: ladder,
+        },
+        hops: 4,
+        measured: false,
+      }),
       moving: o.reports !== undefined && isMoving(o.reports.own),
       timeoutMs: TIMEOUT_MS,
-      hopeless: o.reports !== undefined && feasibility(o.reports.own, o.reports.peer) === 'impossible',
       ...(o.confirmKey ? { confirmKey: o.confirmKey } : {}),
+      chooses: ladder,
+      admitWide: () => ladder,
       allow: o.allow ?? ((endpoint) => isAllowedTarget(endpoint)),
       random: (bytes) => random.bytes(bytes),
     },
@@ -118,12 +156,19 @@ export function machine(
 }
 
 /** Does a datagram sent now from `from` to `to` reach the other host? Asked without loss. */
-export function reaches(s: Scene, from: PunchRole, to: Endpoint): boolean {
+export function reaches(
+  s: Scene,
+  from: PunchRole,
+  { socket, endpoint }: Place,
+  arrivesAt: number | undefined = undefined,
+): boolean {
   const mark = Buffer.from(`mark from ${from}`);
   const other = s.hosts[from === 'invite' ? 'accept' : 'invite'];
   other.actor = undefined;
   const before = other.inbox.length;
-  s.world.send(s.hosts[from], mark, to, 64, true);
+  s.world.send(s.hosts[from], mark, endpoint, 64, true, socket);
   s.world.run(s.world.now + 10_000);
-  return other.inbox.slice(before).some(({ data }) => Buffer.from(data).equals(mark));
+  return other.inbox
+    .slice(before)
+    .some((one) => (arrivesAt ?? one.socket) === one.socket && Buffer.from(one.data).equals(mark));
 }

@@ -1,12 +1,12 @@
-import { type Endpoint, formatEndpoint } from '../../src/util/endpoint.js';
+import type { Endpoint } from '../../src/util/endpoint.js';
 import type { Nat } from './nat.js';
 import type { Random } from './random.js';
 
 /** What lives on a host: our punch machine, or a model of plexus. */
 export interface Actor {
-  datagram(from: Endpoint, data: Uint8Array, now: number): void;
+  datagram(from: Endpoint, data: Uint8Array, now: number, socket?: number): void;
   tick(now: number): void;
-  take(): { readonly data: Buffer; readonly to: Endpoint; readonly ttl?: number }[];
+  take(): { readonly data: Buffer; readonly to: Endpoint; readonly ttl?: number; readonly socket?: number }[];
   readonly nextTick: number;
 }
 
@@ -28,7 +28,7 @@ export class Host {
   readonly publicAddress: string;
   actor: Actor | undefined;
   /** Datagrams that reached the host, whatever its actor made of them. */
-  readonly inbox: { readonly from: Endpoint; readonly data: Uint8Array }[] = [];
+  readonly inbox: { readonly from: Endpoint; readonly data: Uint8Array; readonly socket: number }[] = [];
 
   constructor(inside: Endpoint, nats: readonly Nat[], publicAddress: string) {
     this.inside = inside;
@@ -37,22 +37,26 @@ export class Host {
   }
 
   /** The source that the outside sees; opens or refreshes the mappings on the way. */
-  outbound(to: Endpoint, now: number): Endpoint {
-    return this.nats.reduce((source, nat) => nat.outbound(source, to, now), this.inside);
+  outbound(to: Endpoint, now: number, socket = 0): Endpoint {
+    const inside = { address: this.inside.address, port: this.inside.port + socket };
+    return this.nats.reduce((source, nat) => nat.outbound(source, to, now), inside);
   }
 
-  /** Does a datagram to our public `port` come through? */
-  admits(port: number, from: Endpoint, now: number): boolean {
+  /** The number of our socket that a datagram to our public `port` comes to; undefined if it does not come through. */
+  admits(port: number, from: Endpoint, now: number): number | undefined {
     let to: Endpoint = { address: this.publicAddress, port };
     for (const nat of [...this.nats].reverse()) {
       const inner = nat.inbound(to.port, from, now);
-      if (!inner) return false;
+      if (!inner) return undefined;
       to = inner;
     }
-    return formatEndpoint(to) === formatEndpoint(this.inside);
+    const socket = to.port - this.inside.port;
+    return to.address === this.inside.address && socket >= 0 && socket < SOCKETS ? socket : undefined;
   }
 }
 
+/** A host has its sockets on neighbouring ports. */
+const SOCKETS = 512;
 const MAX_EVENTS = 200_000;
 
 interface Event {
@@ -95,10 +99,10 @@ export class World {
   }
 
   /** Sends from a host; `lossless` for questions about the path instead of attempts. */
-  send(host: Host, data: Uint8Array, to: Endpoint, ttl = 64, lossless = false): void {
+  send(host: Host, data: Uint8Array, to: Endpoint, ttl = 64, lossless = false, socket = 0): void {
     // A datagram that expires inside its own NATs opens only those that it passed; one more hop each.
     if (ttl <= host.nats.length) return;
-    const source = host.outbound(to, this.now);
+    const source = host.outbound(to, this.now, socket);
     if (ttl <= host.nats.length + this.#link.hops) return;
     const copies = !lossless && this.#random.chance(this.#link.duplicate) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
@@ -123,16 +127,17 @@ export class World {
 
   #arrive(source: Endpoint, to: Endpoint, data: Uint8Array): void {
     const host = this.hosts.find((one) => one.publicAddress === to.address);
-    if (!host?.admits(to.port, source, this.now)) return;
-    host.inbox.push({ from: source, data });
-    host.actor?.datagram(source, data, this.now);
+    const socket = host?.admits(to.port, source, this.now);
+    if (!host || socket === undefined) return;
+    host.inbox.push({ from: source, data, socket });
+    host.actor?.datagram(source, data, this.now, socket);
     this.#drain(host);
   }
 
   #drain(host: Host): void {
     const actor = host.actor;
     if (!actor) return;
-    for (const { data, to, ttl } of actor.take()) this.send(host, data, to, ttl);
+    for (const { data, to, ttl, socket } of actor.take()) this.send(host, data, to, ttl, false, socket);
     const next = actor.nextTick;
     if (next === Number.POSITIVE_INFINITY) return;
     this.at(Math.max(next, this.now), () => {

@@ -11,6 +11,8 @@ import {
   isConfirmAck,
 } from '../../../src/wire/confirm.js';
 import { decodeFrame, encodeFrame } from '../../../src/wire/handshake.js';
+import { UNMEASURED } from '../../../src/wire/nat-report.js';
+import { planFor } from '../../support/plan.js';
 
 const SECRET = 1537732126717276277n;
 const PEER: Endpoint = { address: '203.0.113.10', port: 40_000 };
@@ -18,18 +20,25 @@ const REMAPPED: Endpoint = { address: '203.0.113.10', port: 50_000 };
 const ELSEWHERE: Endpoint = { address: '198.51.100.77', port: 50_000 };
 const KEY = Buffer.alloc(32, 9);
 
+const SYMMETRIC = {
+  ...UNMEASURED,
+  nat: 'yes',
+  mapping: 'address-and-port-dependent',
+  filtering: 'address-and-port-dependent',
+} as const;
+const HOPELESS = planFor('accept', PEER, { own: SYMMETRIC, theirs: SYMMETRIC });
+
 function make(options: Partial<MachineOptions> = {}): PunchMachine {
   return new PunchMachine(
     {
       role: 'accept',
       secret: SECRET,
       peer: PEER,
-      hops: 7,
       moving: false,
       timeoutMs: 60_000,
-      hopeless: false,
       allow: () => true,
       random: (count) => randomBytes(count),
+      plan: planFor(options.role ?? 'accept', PEER),
       ...options,
     },
     0,
@@ -216,7 +225,7 @@ describe('an end', () => {
   });
 
   test('comes early where both reports leave no hope, but not before an attempt', () => {
-    const machine = make({ hopeless: true });
+    const machine = make({ plan: HOPELESS });
     machine.tick(0);
     expect(machine.take().length).toBe(1);
     machine.tick(IMPOSSIBLE_AFTER_MS);
@@ -224,7 +233,7 @@ describe('an end', () => {
   });
 
   test('does not come early once the peer was heard: the reports were wrong', () => {
-    const machine = make({ hopeless: true });
+    const machine = make({ plan: HOPELESS });
     machine.datagram(PEER, frame(0), 10);
     machine.take();
     machine.tick(20);
