@@ -13,7 +13,7 @@ import { type CandidateKind, candidateList } from './candidate-list.js';
 import type { SessionSockets } from './sockets.js';
 
 /** The sockets that a letter can tell of. */
-type NamedSockets = Pick<SessionSockets, 'main' | 'beside'>;
+type NamedSockets = Pick<SessionSockets, 'main' | 'beside' | 'lease'>;
 
 /** Where a peer of the same networks finds our sockets. */
 export function hostEndpoints(sockets: NamedSockets, interfaces: Interfaces, outbound: Outbound): Endpoint[] {
