@@ -116,7 +116,7 @@ async function session(a, b) {
 
 function measure(alice, bob) {
   const punched = (side) =>
-    /punch: (\d+) datagrams.*?, (\d+) of the wide.*?proven after (\d+)/.exec(side.log);
+    /punch: (\d+) datagrams.*?, (\d+) of the wide.*?(?:nothing proven|proven after (\d+))/.exec(side.log);
   const [, sentA, wideA, proven] = punched(alice) ?? [];
   const [, sentB, wideB] = punched(bob) ?? [];
   const answered = alice.events.answered?.at;

@@ -41,8 +41,9 @@ export const WIDE_MAX_DATAGRAMS = 2_048;
 export const WIDE_EVERY_MS = 60_000;
 /** How often an attempt that has to wait for another one asks again. */
 export const WIDE_RETRY_MS = 250;
-/** Start of the wide rungs: where the reports say that nothing else works, where they do not, and where they deny it. */
+/** Start of the wide rungs: where the reports say that nothing else works, say nothing, expect an easier way, deny it. */
 export const WIDE_SOON_MS = 150;
+export const WIDE_UNSURE_MS = 400;
 export const WIDE_LATER_MS = 1_500;
 export const WIDE_LAST_MS = 12_000;
 /** Ports that a probe tries: RFC 4787 REQ-3 keeps a NAT out of the ones below. */
@@ -50,7 +51,7 @@ export const PORT_MIN = 1_024;
 export const PORT_MAX = 65_535;
 /** A spread of 256 consecutive mappings cannot slip between these steps from the last port that was seen. */
 export const PREDICTED_STEPS: readonly number[] = [
-  1, 2, 3, 5, 8, 16, 64, 128, 256, 384, 512, 640, 768, 1_024,
+  1, 2, 3, 5, 8, 17, 40, 85, 128, 201, 256, 383, 512, 641, 768, 1_023,
 ];
 /** Two counting NATs meet at this many steps ahead of what was seen last. */
 export const MEETING_STEPS = 128;

@@ -114,7 +114,7 @@ export function planPunch(input: PlanInput): Plan {
 }
 
 function isHopeless({ own, peer }: PlanInput, wide: boolean): boolean {
-  return !wide && peer.candidates.length === 0 && feasibility(own.report, peer.report) === 'impossible';
+  return !wide && feasibility(own.report, peer.report) === 'impossible';
 }
 
 /**
@@ -185,6 +185,8 @@ function candidates({ role, own, peer }: PlanInput): Attempt[] {
     const socket = familyOf(endpoint) === own.family ? 0 : familyOf(endpoint) === 6 ? own.v6 : undefined;
     if (socket === undefined || known.some((one) => sameEndpoint(one, endpoint))) continue;
     if (type === 'relay' || type === 'predicted') continue;
+    // Another mapping of the same socket, toward another server: it tells which port may come next, and leads nowhere.
+    if (type === 'srflx' && endpoint.address === peer.endpoint.address) continue;
     known.push(endpoint);
     out.push(
       stream({

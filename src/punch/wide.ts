@@ -19,6 +19,7 @@ import {
   WIDE_LATER_MS,
   WIDE_MAX_DATAGRAMS,
   WIDE_SOON_MS,
+  WIDE_UNSURE_MS,
 } from './limits.js';
 import type { Attempt, PlanInput } from './plan.js';
 
@@ -50,8 +51,9 @@ export function tacticOf({ role, own, peer }: Pick<PlanInput, 'role' | 'own' | '
 }
 
 /** Behind other filters the peer is found without: the moving side's knock comes in, from whatever port. */
-function startFor(stable: NatReport): number {
-  return stable.filtering === 'address-and-port-dependent' ? WIDE_SOON_MS : WIDE_LATER_MS;
+function startFor({ filtering }: NatReport): number {
+  if (filtering === 'not-measured') return WIDE_UNSURE_MS;
+  return filtering === 'address-and-port-dependent' ? WIDE_SOON_MS : WIDE_LATER_MS;
 }
 
 /** The attempts of the predicted and the birthday rung. */

@@ -1,6 +1,7 @@
 import { PROBE_GRACE_MS, RESPONSE_TIMEOUT_MS } from '../constants.js';
 import { AwlError, errorText, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
+import { isMoving } from '../punch/feasibility.js';
 import type { Opened } from '../rendezvous/sealing.js';
 import { resolveServers } from '../stun/resolve.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
@@ -175,7 +176,7 @@ async function answerOn(
   }
 
   async function locateFresh(): Promise<void> {
-    if (!invitation.extension) return;
+    if (!invitation.extension || isMoving(nat)) return;
     const servers = await resolveServers(settings.stun, socket.local, signal).catch(() => []);
     await sockets.fresh.locate(servers, signal);
   }

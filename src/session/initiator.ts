@@ -74,13 +74,14 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
 
   const servers = await resolveServers(settings.stun, socket.local, signal);
   const measuring = probe(socket, servers, { signal, log });
-  void sockets.fresh.locate(servers, signal);
   const gathering = new Gathering({
     ...{ sockets, stun: settings.stun, log, signal },
     ...(settings.candidates && { kinds: settings.candidates }),
     reflexive: () => measuring.mapped(),
   });
   const located = measuring.endpoint.then(async (outer) => {
+    // Not before: their mappings would stand between those that show how a counting NAT counts.
+    void sockets.fresh.locate(servers, signal);
     emit({
       event: 'stun',
       session,
