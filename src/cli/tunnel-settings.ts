@@ -5,6 +5,7 @@ import { parseExport, parseImport, parseTarget, type TunnelTarget } from '../wir
 import { EndpointProblem, parseLocal } from './endpoints.js';
 import type { OptionName } from './options.js';
 import { badValue } from './source.js';
+import { tubusUse } from './tubus-use.js';
 import type { OptionValues } from './values.js';
 
 const SOCKS_PORT = 1080;
@@ -30,16 +31,18 @@ export function tunnelSettings(values: OptionValues): CliTunnel | undefined {
   if (exports.length === 0 && imports.length === 0 && !stdio && !rules && !socks5) return undefined;
   const seconds = values.number('reconnect-timeout');
   const reconnectMs = seconds === undefined ? undefined : Math.round(seconds * 1000);
-  return {
-    tunnel: {
-      exports,
-      imports,
-      ...(rules && { rules }),
-      ...(socks5 && { socks5 }),
-      ...(reconnectMs !== undefined && { reconnectMs }),
-    },
-    ...(stdio && { stdio }),
+  const tunnel: TunnelSettings = {
+    exports,
+    imports,
+    ...(rules && { rules }),
+    ...(socks5 && { socks5 }),
+    ...(reconnectMs !== undefined && { reconnectMs }),
   };
+  const wire = values.choice('tunnel');
+  if (wire !== 'tubus' && wire !== 'tubus-clear') return { tunnel, ...(stdio && { stdio }) };
+  // A tubus cannot be taken up again by another path.
+  const tubus = tubusUse(tunnel, stdio !== undefined, wire === 'tubus');
+  return { tunnel: { ...tunnel, tubus, reconnectMs: 0 } };
 }
 
 function anyRules(values: OptionValues): Acl | undefined {

@@ -28,7 +28,7 @@ async function carrierOf(passage: Passage): Promise<Carrier> {
     await passage.close();
     const peer = formatName(passage.peer);
     throw new AwlError('TUNNEL_REFUSED', `${peer} gave no key to encrypt a tunnel with; it is not awl`, {
-      hint: 'the built-in tunnel needs awl and sealed messages on both sides; with plexus use --exec-command',
+      hint: 'the built-in tunnel needs awl and sealed messages on both sides; with plexus use --tunnel=tubus or --exec-command',
     });
   }
   try {

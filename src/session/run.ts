@@ -9,6 +9,7 @@ import type { Passage } from './passage.js';
 import { exitStatus, runPayload } from './payload.js';
 import type { AcceptorSettings, SessionSettings } from './settings.js';
 import { ensureStateDirectory, stateDirectory, stateKey } from './state-dir.js';
+import { runTubus } from './tubus.js';
 import { type Returning, runTunnel } from './tunnel.js';
 
 /**
@@ -94,14 +95,16 @@ async function payloadOf(passage: Passage, settings: SessionSettings, returning:
 
 /** Hands the passage to the program or to the built-in tunnel; yields the exit status. */
 async function use(passage: Passage, settings: SessionSettings, returning: Returning): Promise<number> {
-  const { exec, tunnel } = settings;
-  if (tunnel) return runTunnel(passage, tunnel, settings, returning);
-  if (!exec) return 0;
+  const { exec, tunnel, board } = settings;
   try {
+    if (tunnel?.tubus) return await runTubus(passage, tunnel.tubus, settings);
+    if (tunnel) return await runTunnel(passage, tunnel, settings, returning);
+    if (!exec) return 0;
     return exitStatus(await runPayload(passage, exec, settings));
   } finally {
+    board?.forget(passage.session);
     // A program that outlives us keeps what the router forwards until the lease is over.
-    if (!exec.detach) await passage.close();
+    if (exec && !exec.detach) await passage.close();
   }
 }
 

@@ -19,6 +19,7 @@ import type { LivingTunnels } from './living.js';
 import type { Passage } from './passage.js';
 import { bringBack } from './reconnecting.js';
 import type { SessionSettings } from './settings.js';
+import type { TubusUse } from './tubus.js';
 
 /** What the built-in tunnel does on a passage. */
 export interface TunnelSettings {
@@ -32,6 +33,8 @@ export interface TunnelSettings {
   readonly socks5?: Endpoint;
   /** One connection over these streams; the session ends with it. */
   readonly stdio?: StdioStreams & { readonly target: TunnelTarget };
+  /** The wire of wormhole instead of awl's own, for a peer that is a plexus; then only this counts. */
+  readonly tubus?: TubusUse;
   /** How long a tunnel that lost its path is kept for the next one; default 10 minutes, 0 for not at all. */
   readonly reconnectMs?: number;
 }
@@ -71,7 +74,6 @@ export async function runTunnel(
   const { resume, keeps } = greeted.hello;
   if (resume || returning.only) {
     await comeBack(greeted, resume && returning.living?.find(resume, passage), passage, log);
-    settings.board?.forget(passage.session);
     return 0;
   }
   const session = new TunnelSession(passage, settings, log);

@@ -72,6 +72,21 @@ export const TUNNEL_OPTIONS = [
       'Without ADDRESS it listens on 127.0.0.1. Who can connect there can use it: there is no password.',
   },
   {
+    name: 'tunnel',
+    type: 'choice',
+    group: 'tunnel',
+    commands: ['session'],
+    placeholder: 'WIRE',
+    choices: ['awl', 'tubus', 'tubus-clear'],
+    default: 'awl',
+    conflicts: PROGRAM,
+    help: "what the tunnel speaks: awl's own wire, or tubus where the other side is a plexus that starts wormhole",
+    details:
+      'tubus carries one TCP service, without encryption worth the name: one --export PORT meets --purpose=import on the ' +
+      'other side, one --import PORT meets --purpose=export; tubus masks with the secret of the session, as ' +
+      '--obscure=%secret% does there, and tubus-clear does not.',
+  },
+  {
     name: 'stdio',
     type: 'text',
     group: 'tunnel',

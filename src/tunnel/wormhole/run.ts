@@ -6,6 +6,7 @@ import { UdpSocket } from '../../util/udp.js';
 import { WORMHOLE_FLUSH_MS } from '../../wire/tubus-constants.js';
 import { describeEnd, TubusConnection } from '../tubus/connection.js';
 import type { TubusLimits } from '../tubus/limits.js';
+import type { TubusStats } from '../tubus/types.js';
 import { exportService } from './exporter.js';
 import { WormholeImporter } from './importer.js';
 
@@ -16,12 +17,14 @@ export interface WormholeSettings {
   /** Own UDP address, and the other side's as seen from here. */
   readonly gateway: Endpoint;
   readonly faraway: Endpoint;
+  /** Bound already and the caller's to close; otherwise `gateway` is bound. */
+  readonly socket?: UdpSocket;
   readonly secret: bigint;
   readonly limits?: TubusLimits;
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** The link is there, and clients are served. */
-  readonly onReady?: (tcpPort: number | undefined) => void;
+  readonly onReady?: (tcpPort: number | undefined, stats: () => TubusStats) => void;
 }
 
 /**
@@ -31,9 +34,9 @@ export interface WormholeSettings {
 export async function runWormhole(settings: WormholeSettings): Promise<void> {
   const { purpose, service, gateway, faraway, log, signal } = settings;
   const importer = purpose === 'import' ? await WormholeImporter.listen(service, log) : undefined;
-  let socket: UdpSocket | undefined;
+  let { socket } = settings;
   try {
-    socket = await UdpSocket.bind(gateway);
+    socket ??= await UdpSocket.bind(gateway);
     log.info(
       `${purpose} ${formatHostPort(service)} by ${formatEndpoint(socket.local)}, waits for ${formatEndpoint(faraway)}`,
     );
@@ -47,7 +50,7 @@ export async function runWormhole(settings: WormholeSettings): Promise<void> {
       signal,
     });
     log.info('linked');
-    settings.onReady?.(importer?.port);
+    settings.onReady?.(importer?.port, () => connection.stats);
     const stop = () => void connection.close(WORMHOLE_FLUSH_MS);
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop, { once: true });
@@ -59,7 +62,7 @@ export async function runWormhole(settings: WormholeSettings): Promise<void> {
     await finish(connection, log);
   } finally {
     importer?.close();
-    await socket?.close();
+    if (!settings.socket) await socket?.close();
   }
 }
 
