@@ -8,6 +8,7 @@ export type { RendezvousSettings } from './rendezvous/registry.js';
 export { accept } from './session/acceptor.js';
 export type { AwlEvent, EventSink } from './session/events.js';
 export { invite } from './session/initiator.js';
+export { LinkPool } from './session/link-pool.js';
 export type { Passage, Role } from './session/passage.js';
 export { probe } from './session/probing.js';
 export type { AcceptorSettings, SessionSettings } from './session/settings.js';

@@ -28,6 +28,20 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./session.js')).runSession,
   },
   {
+    name: 'serve',
+    summary: 'accept for several identities and applications in one process',
+    forms: ['FILE... [--config=FILE] [OPTION]...'],
+    details: [
+      'Each FILE is a configuration file of its own, as awl --accept --config=FILE takes it; what all have in common ' +
+        'may stand in the file of --config, which gives way to them. The environment wins over both.',
+      'They share one DHT node for each network; each has its own lock, limits, sessions and program. Log lines ' +
+        'begin with the name of the file, and with --json each event has it as service. Nothing starts if one of ' +
+        'the files is wrong; later the failure of one does not end the others.',
+    ],
+    examples: [['awl serve --config=/etc/awl.ini /etc/awl/*.ini', 'serve all that a folder names']],
+    load: async () => (await import('./serve.js')).runServe,
+  },
+  {
     name: 'id',
     summary: 'make, show, hand over and trust identities',
     forms: [
@@ -170,7 +184,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'install [systemd] [--replace] [OPTION]... -- AWL-ARGUMENTS',
     ],
     details: [
-      'Behind -- stands what follows awl on the command line: a session, hub, dht-node or stun-server. It is checked, ' +
+      'Behind -- stands what follows awl on the command line: a session, serve, hub, dht-node or stun-server. It is checked, ' +
         'quoted and put into a unit that starts it again whenever it ends, and that fences it in: a read-only file ' +
         'system but for the folders that the options name, no new privileges. Servers get an account of their own. ' +
         'Relative paths keep their meaning.',

@@ -31,6 +31,7 @@ export interface PlannedService {
 /** Commands that run for ever. */
 const KINDS: Readonly<Record<string, ServiceKind>> = {
   session: 'session',
+  serve: 'session',
   'stun-server': 'server',
   'dht-node': 'server',
   hub: 'server',
@@ -60,19 +61,20 @@ export function serviceSpec(
       'USAGE_BAD_VALUE',
       `awl ${KINDS[line.command] ? '--help' : oneLine(line.command).slice(0, 64)} is nothing that runs for ever`,
       {
-        hint: 'put a session (awl --accept ...), hub, dht-node or stun-server behind --',
+        hint: 'put a session (awl --accept ...), serve, hub, dht-node or stun-server behind --',
       },
     );
   }
-  const { values, warnings } = readAll(line, place);
+  const { values, parts, warnings } = readAll(line, place);
   const server = kind === 'server';
-  const paths = pathsOf(values, place);
-  const files = [...place.program, ...paths.all.map(({ path }) => path)];
-  const relative = paths.all.some((one) => one.relative);
+  const paths = parts.map((part) => pathsOf(part, place));
+  const all = [...paths.flatMap((one) => one.all), ...line.operands.map((text) => placed(text, place))];
+  const files = [...place.program, ...all.map(({ path }) => path)];
+  const relative = all.some((one) => one.relative);
   // A session's repository is the current folder unless it is named, and its program's folder, too.
   const folder = !server || relative ? place.cwd : undefined;
   if (folder !== undefined) files.push(folder);
-  const app = server ? line.command : (appName(values) ?? 'session');
+  const app = line.command !== 'session' ? line.command : (appName(values) ?? 'session');
   const spec: PlannedService['spec'] = {
     name: unitName(wanted.name, app),
     kind,
@@ -81,12 +83,12 @@ export function serviceSpec(
     command: [...place.program, ...(wanted.quiet ? quietened(values) : []), ...withoutOwnName(wanted.args)],
     ...(folder !== undefined && { folder }),
     ...accountOf(wanted.user, place),
-    writable: paths.writable,
+    writable: [...new Set(paths.flatMap(({ writable }) => writable))],
     usesHome: files.some((path) => isBelow(path, ['/home', '/root', '/run/user'])),
     usesTmp: files.some((path) => isBelow(path, ['/tmp', '/var/tmp'])),
-    ownState: values.text('state-dir') === undefined,
-    detaches: values.flag('exec-detach'),
-    accepts: values.flag('accept'),
+    ownState: parts.some((part) => part.text('state-dir') === undefined),
+    detaches: parts.some((part) => part.flag('exec-detach')),
+    accepts: line.command === 'serve' || values.flag('accept'),
   };
   const lost = Object.keys(env).filter((name) =>
     OPTIONS.some((option) => !option.commandLineOnly && envName(option) === name),
@@ -106,7 +108,7 @@ function checkedLine(typed: readonly string[]): ParsedLine {
   }
   const line = parseLine(args);
   const [stray] = line.operands;
-  if (stray !== undefined && KINDS[line.command]) {
+  if (stray !== undefined && KINDS[line.command] && line.command !== 'serve') {
     throw new AwlError(
       'USAGE_UNKNOWN_COMMAND',
       `"${oneLine(stray).slice(0, 64)}" is neither an option nor a value`,
@@ -136,13 +138,32 @@ function withoutOwnName(args: readonly string[]): readonly string[] {
 function readAll(
   line: ParsedLine,
   place: ServicePlace,
-): { readonly values: OptionValues; readonly warnings: readonly string[] } {
+): {
+  readonly values: OptionValues;
+  /** One for each acceptor of `awl serve`; else the one that there is. */
+  readonly parts: readonly OptionValues[];
+  readonly warnings: readonly string[];
+} {
+  const read = (file: string, command: string) =>
+    readConfig(file.startsWith('~') ? file : resolve(place.cwd, file), command);
   const named = line.assignments.findLast(({ name }) => name === 'config');
-  if (!named) return { values: mergeLevels([line.assignments]), warnings: [] };
-  checkValue(optionNamed('config'), named.value, named.source);
-  const path = named.value.startsWith('~') ? named.value : resolve(place.cwd, named.value);
-  const { assignments, warnings } = readConfig(path, line.command);
-  return { values: mergeLevels([line.assignments, assignments]), warnings };
+  if (named) checkValue(optionNamed('config'), named.value, named.source);
+  const common = named && read(named.value, line.command);
+  const values = mergeLevels([line.assignments, common?.assignments ?? []]);
+  if (line.command !== 'serve') return { values, parts: [values], warnings: common?.warnings ?? [] };
+  const shared = named ? read(named.value, 'session').assignments : [];
+  const files = line.operands.map((file) => read(file, 'session'));
+  return {
+    values,
+    parts: [values, ...files.map(({ assignments }) => mergeLevels([assignments, shared]))],
+    warnings: [...(common?.warnings ?? []), ...files.flatMap(({ warnings }) => warnings)],
+  };
+}
+
+/** A path as the shell of `place` means it. */
+function placed(text: string, place: ServicePlace, base = place.cwd): Paths['all'][number] {
+  const path = resolve(base, text.replace(/^~(?=\/|$)/, place.home));
+  return { relative: !/^[~/]/.test(text), path };
 }
 
 interface Paths {
@@ -153,14 +174,14 @@ interface Paths {
 
 function pathsOf(values: OptionValues, place: ServicePlace): Paths {
   const given = (name: OptionName) => (values.given(name) ? (values.text(name) ?? []) : []);
-  const absolute = (text: string, base = place.cwd) => resolve(base, text.replace(/^~(?=\/|$)/, place.home));
+  const absolute = (text: string, base?: string) => placed(text, place, base).path;
   const all = values
     .writtenOptions()
     .filter((name) => optionNamed(name).type === 'path')
     .flatMap((name) => [given(name)].flat().map((text) => ({ name, text })))
     // A program without a slash is looked for in PATH.
     .filter(({ name, text }) => name !== 'exec-command' || text.includes('/'))
-    .map(({ text }) => ({ relative: !/^[~/]/.test(text), path: absolute(text) }));
+    .map(({ text }) => placed(text, place));
   const work = values.text('exec-pwd');
   const base = work === undefined ? place.cwd : absolute(work);
   const folders = [

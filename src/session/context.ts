@@ -4,10 +4,11 @@ import { AwlError } from '../errors.js';
 import { formatName, type IdentityName, isComplete, type PartialName } from '../identity/names.js';
 import { AppRepository } from '../identity/repository.js';
 import { type Logger, silentLogger } from '../log.js';
-import { openRendezvous, type RendezvousSettings } from '../rendezvous/registry.js';
+import type { RendezvousSettings } from '../rendezvous/registry.js';
 import { ReplayGuard } from '../rendezvous/replay-guard.js';
 import type { Rendezvous } from '../rendezvous/types.js';
 import type { EventSink } from './events.js';
+import { LinkPool } from './link-pool.js';
 import { Attempts } from './links.js';
 import { RouterWatch } from './routers.js';
 import type { SessionSettings } from './settings.js';
@@ -37,7 +38,7 @@ export async function openContext(settings: SessionSettings): Promise<SessionCon
   try {
     if (seen.problem) log.warning(`${seen.problem}; replays are only noticed while this process runs`);
     const chosen = [settings.rendezvous].flat();
-    const links = await openAll(chosen, log, now);
+    const links = await openAll(chosen, settings.pool ?? new LinkPool(), log, now);
     const routers = settings.portMapping && !settings.allowLoopback ? new RouterWatch(log) : undefined;
     return {
       settings,
@@ -63,11 +64,12 @@ export async function openContext(settings: SessionSettings): Promise<SessionCon
 /** One that cannot even be opened (its library does not run here, say) does not keep the others from working. */
 async function openAll(
   chosen: readonly RendezvousSettings[],
+  pool: LinkPool,
   log: Logger,
   now: () => Date,
 ): Promise<Rendezvous[]> {
   const attempts = new Attempts(chosen.length, log);
-  const results = await Promise.allSettled(chosen.map((one) => openRendezvous(one, { log, now })));
+  const results = await Promise.allSettled(chosen.map((one) => pool.open(one, { log, now })));
   return results.flatMap((result, index) => {
     if (result.status === 'fulfilled') return [result.value];
     attempts.failed(chosen[index]?.name ?? '', result.reason);

@@ -9,6 +9,7 @@ import type { Qos } from '../wire/reference-terms.js';
 import type { StatusBoard } from './board.js';
 import type { CandidateKind } from './candidate-list.js';
 import type { EventSink } from './events.js';
+import type { LinkPool } from './link-pool.js';
 import type { TcpSettings } from './tcp-mapping.js';
 import type { TunnelSettings } from './tunnel.js';
 
@@ -31,6 +32,8 @@ export interface SessionSettings {
   readonly tcp?: Partial<TcpSettings>;
   /** Several are used side by side: an acceptor listens on all, an initiator takes the first answer. */
   readonly rendezvous: RendezvousSettings | readonly RendezvousSettings[];
+  /** Given to several acceptors and inviters of a process: they share one DHT node a network. */
+  readonly pool?: LinkPool;
   /** IP TTL of the opening packet. */
   readonly hops?: number;
   readonly responseTimeoutMs?: number;

@@ -8,7 +8,7 @@ export const GENERAL_OPTIONS = [
     name: 'json',
     type: 'flag',
     group: 'general',
-    commands: ['session', 'id', 'doctor', 'status'],
+    commands: ['session', 'serve', 'id', 'doctor', 'status'],
     help: 'one line of JSON on standard output for each event or result',
   },
   {

@@ -71,7 +71,10 @@ export class Upkeep {
   /** Until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { node, server } = this.#options;
+    // A machine that slept does not know for how long: nodes may have forgotten what our clock calls fresh.
+    let lapsed = false;
     const renew = () => {
+      lapsed = true;
       server.refresh();
       this.hurry();
     };
@@ -81,7 +84,9 @@ export class Upkeep {
     let healthy = true;
     try {
       for (let turn = 0; !signal.aborted; turn++) {
-        await this.#announce(false, signal);
+        const all = lapsed;
+        lapsed = false;
+        await this.#announce(all, signal);
         const found = await this.#check(turn, signal);
         if (signal.aborted) return;
         if (found) {

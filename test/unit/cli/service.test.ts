@@ -71,6 +71,21 @@ describe('awl service print', () => {
     });
   });
 
+  test('of many acceptors in one process all files count', async () => {
+    const folder = tempDir();
+    writeFileSync(join(folder, 'all.ini'), 'state-dir=/var/nas\n');
+    writeFileSync(join(folder, 'one.ini'), 'app-id=one\nexec-log=/var/one/%peerid%\n');
+    writeFileSync(join(folder, 'two.ini'), 'app-id=two\napp-repo=/home/two\n');
+    const line = ['print', '--', 'serve', '--config=all.ini', 'one.ini', 'two.ini'];
+    const { out } = await service(line, machine({ cwd: folder }));
+    expect(unitValues(out, 'Description')).toEqual(['awl serve']);
+    expect(unitValues(out, 'WorkingDirectory')).toEqual([folder]);
+    expect(unitValues(out, 'ReadWritePaths')).toEqual(['-/run -/var/one -/var/nas']);
+    await expect(service(['print', '--', 'serve', 'none.ini'])).rejects.toMatchObject({
+      code: 'CONFIG_UNREADABLE',
+    });
+  });
+
   test('a hub runs as an account of its own and needs no folder', async () => {
     const { out } = await service(['print', '--', 'hub', '--listen=203.0.113.1']);
     expect(unitValues(out, 'DynamicUser')).toEqual(['yes']);

@@ -1,0 +1,43 @@
+import { EventEmitter } from 'node:events';
+import { expect, test, vi } from 'vitest';
+import { silentLogger } from '../../../../src/log.js';
+import { encodeReply } from '../../../../src/rendezvous/hyperdht/knock.js';
+import type { DhtLibrary, DhtNode, DhtServer } from '../../../../src/rendezvous/hyperdht/library.js';
+import { placeOf } from '../../../../src/rendezvous/hyperdht/place.js';
+import type { Carrier } from '../../../../src/rendezvous/hyperdht/private.js';
+import { newEcho, Upkeep } from '../../../../src/rendezvous/hyperdht/upkeep.js';
+
+test('a machine that slept announces itself anew, although no time has passed by its own clock', async () => {
+  const announced: string[] = [];
+  const node = Object.assign(new EventEmitter(), {
+    destroyed: false,
+    remoteAddress: () => null,
+    announce: (topic: Buffer) => {
+      announced.push(topic.toString('hex'));
+      return Object.assign(new EventEmitter(), { finished: async () => {} });
+    },
+  });
+  const server = { refresh: vi.fn(), relayAddresses: [{ host: '192.0.2.10', port: 49737 }] };
+  const keyPair = { publicKey: Buffer.alloc(32), secretKey: Buffer.alloc(64) };
+  const upkeep = new Upkeep({
+    library: { keyPair: () => keyPair } as unknown as DhtLibrary,
+    node: node as unknown as DhtNode,
+    server: server as unknown as DhtServer,
+    keyPair,
+    carrier: { ask: async () => encodeReply({ op: 'echo' }) } as unknown as Carrier,
+    echo: newEcho(),
+    log: silentLogger,
+    onStale: () => {},
+  });
+  const places = ['one', 'two'].map((app) => placeOf(app, Buffer.alloc(32, 1)));
+  for (const place of places) upkeep.add(place);
+  const stop = new AbortController();
+  const running = upkeep.run(stop.signal);
+  await vi.waitFor(() => expect(announced).toHaveLength(2));
+  node.emit('wakeup');
+  await vi.waitFor(() => expect(announced).toHaveLength(4));
+  expect(new Set(announced).size).toBe(2);
+  expect(server.refresh).toHaveBeenCalledTimes(1);
+  stop.abort();
+  await running;
+});
