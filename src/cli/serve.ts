@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { AwlError, errorText, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
+import { StatusBoard } from '../session/board.js';
 import { LinkPool } from '../session/link-pool.js';
 import { runAcceptor } from '../session/run.js';
 import type { AcceptorSettings } from '../session/settings.js';
@@ -9,13 +10,16 @@ import { type ConfigFile, readConfig } from './config.js';
 import { jsonLine, oneLine } from './io.js';
 import { fromEnvironment, mergeLevels } from './merge.js';
 import { warn } from './prepare.js';
+import { showToOthers } from './session.js';
 import { sessionSettings } from './settings.js';
 import type { Assignment } from './source.js';
+import type { OptionValues } from './values.js';
 
 interface Service {
   /** File name without `.ini`. */
   readonly name: string;
   readonly file: string;
+  readonly options: OptionValues;
   readonly settings: AcceptorSettings;
 }
 
@@ -31,15 +35,22 @@ export async function runServe(context: CommandContext): Promise<number> {
   const pool = new LinkPool();
   const json = context.options.flag('json');
   const statuses = await Promise.all(
-    services.map(async ({ name, settings }) => {
+    services.map(async ({ name, options, settings }) => {
+      const one = log.child(name);
+      const board = new StatusBoard({ mode: 'accept', app: settings.app, host: formatName(settings.host) });
       try {
         return await runAcceptor({
           ...settings,
-          log: log.child(name),
+          log: one,
           signal,
           stdio: 'quiet',
           pool,
-          ...(json && { onEvent: (event) => jsonLine(io, { ...event, service: name }) }),
+          board,
+          beside: () => showToOthers({ options, io, log: one }, board, settings.stateDir),
+          onEvent: (event) => {
+            board.take(event);
+            if (json) jsonLine(io, { ...event, service: name });
+          },
         });
       } catch (error) {
         if (signal.aborted) return 0;
@@ -47,7 +58,7 @@ export async function runServe(context: CommandContext): Promise<number> {
           ? error
           : new AwlError('INTERNAL', errorText(error), { cause: error });
         const { code, message, hint, exitCode } = known;
-        log.child(name).error(`${code}: ${message}${hint ? ` (${hint})` : ''}; the others go on`);
+        one.error(`${code}: ${message}${hint ? ` (${hint})` : ''}; the others go on`);
         if (json) jsonLine(io, { event: 'failed', code, message, ...(hint && { hint }), service: name });
         return exitCode;
       }
@@ -70,7 +81,7 @@ async function readServices({ operands, options, io, signal }: CommandContext): 
     const level = [...own.assignments.filter(({ name }) => name !== 'accept'), ACCEPTING];
     const values = mergeLevels([fromEnvironment(io.env, 'session'), level, below.assignments]);
     const { settings, warnings } = await sessionSettings(values, io.env, signal);
-    const service = { name: basename(file).replace(/\.ini$/, ''), file, settings };
+    const service = { name: basename(file).replace(/\.ini$/, ''), file, options: values, settings };
     const rival = services.find((other) => other.name === service.name || sameDesk(other.settings, settings));
     if (rival) {
       const what = rival.name === service.name ? 'have the same name' : `both accept ${deskOf(settings)}`;

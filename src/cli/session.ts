@@ -56,7 +56,11 @@ export async function runSession(context: CommandContext): Promise<number> {
 }
 
 /** What shows the board to others: `awl status` and `--metrics`. */
-async function showToOthers(context: CommandContext, board: StatusBoard, stateDir: string | undefined) {
+export async function showToOthers(
+  context: Pick<CommandContext, 'options' | 'io' | 'log'>,
+  board: StatusBoard,
+  stateDir: string | undefined,
+) {
   const metrics = await openMetrics(context, board);
   const watching = await startWatching(board, { log: context.log, ...(stateDir && { stateDir }) });
   return {
@@ -67,7 +71,7 @@ async function showToOthers(context: CommandContext, board: StatusBoard, stateDi
   };
 }
 
-async function openMetrics({ options, io }: CommandContext, board: StatusBoard) {
+async function openMetrics({ options, io }: Pick<CommandContext, 'options' | 'io'>, board: StatusBoard) {
   const at = options.local('metrics');
   if (!at) return undefined;
   if (!at.address.startsWith('127.') && at.address !== '::1') {

@@ -5,6 +5,7 @@ import { run } from '../../src/cli/run.js';
 import { parseName } from '../../src/identity/names.js';
 import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { invite } from '../../src/session/initiator.js';
+import { askStatus } from '../../src/session/status-socket.js';
 import { collectingIo } from '../support/cli.js';
 import { freePort, Testnet } from '../support/testnet.js';
 import { tempDir } from '../support/tmp.js';
@@ -94,6 +95,12 @@ test('one process serves several identities and apps from one DHT node, and a fi
   ).toEqual(['nas', 'web', 'printer']);
   expect(events().filter(({ event }) => event === 'failed')).toMatchObject([
     { code: 'IDENTITY_MISSING', service: 'gone' },
+  ]);
+  const shown = await askStatus(bob!.stateDir);
+  expect(shown.map(({ app, host, passages }) => [app, host, passages]).sort()).toEqual([
+    ['ssh', 'bob@example.org/nas', 1],
+    ['ssh', 'bob@example.org/printer', 1],
+    ['web', 'bob@example.org/nas', 1],
   ]);
   stop.abort();
   // The one that failed decides: somebody who watches the process must learn of it.
