@@ -13,7 +13,7 @@ _awl() {
   fi
   case $name in
     '') ;;
-    --app-repo|--file-dir|--email-password-file|--email-cert|--email-key|--email-ca|--exec-command|--exec-pwd|--exec-log|--state-dir|--log-file|--config|--out)
+    --app-repo|--file-dir|--email-password-file|--email-cert|--email-key|--email-ca|--exec-command|--exec-pwd|--exec-log|--state-dir|--log-file|--config|--out|--report|--peer-report)
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
@@ -34,7 +34,7 @@ _awl() {
   case $command in
     serve) words='--json --log-level= --log-file= --config= --help --version' ;;
     id) words='init export trust list --app-repo= --json --log-level= --log-file= --config= --help --version --bits= --out= --as= --replace --long' ;;
-    doctor) words='--stun-server= --stun-client= --port-mapping= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --json --log-level= --log-file= --config= --help --version' ;;
+    doctor) words='--stun-server= --stun-client= --port-mapping= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --json --log-level= --log-file= --config= --help --version --report= --peer-report=' ;;
     stun-server) words='--log-level= --log-file= --config= --help --version --listen= --port= --alt-port=' ;;
     dht-node) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --public= --metrics=' ;;
     hub) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --node-port= --public= --metrics= --alt-port=' ;;

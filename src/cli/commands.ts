@@ -72,6 +72,9 @@ export const COMMANDS: readonly CommandSpec[] = [
       'Asks the STUN servers, reports in plain words what was measured and what could not be, and names one ' +
         'thing to change if something is wrong. It takes less than five seconds. Two servers, or one that ' +
         'speaks RFC 5780, give the full report.',
+      'The table tells how peers behind other NATs would be reached: directly, directly with effort (predicted ports or a ' +
+        'search, some seconds), or by a relay only. --report writes what was found into a file; with the file of the ' +
+        'peer in --peer-report, doctor names how the two would meet.',
       'Where a rendezvous is configured (--rendezvous, --email-..., --dht-..., --file-dir, or the same in --config), it ' +
         'is tried as a session would, side by side with the NAT: can it be reached, does it let us in, after how many ' +
         'milliseconds. Public nodes of a DHT are asked only if --rendezvous names it.',
@@ -79,6 +82,11 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     examples: [
       ['awl doctor --stun-server=stun.example.org,stun2.example.org', 'ask two servers'],
+      [
+        'awl doctor --stun-server=stun.example.org --report=me.json',
+        'write down what the peer may want to know',
+      ],
+      ['awl doctor --stun-server=stun.example.org --peer-report=bob.json', 'foretell how the two would meet'],
       ['awl doctor --config=awl.ini', 'try what a session with this file would use'],
     ],
     load: async () => {
@@ -89,8 +97,15 @@ export const COMMANDS: readonly CommandSpec[] = [
         const { warn } = await import('./prepare.js');
         const { rendezvous, warnings } = await configuredRendezvous(options, io.env, signal);
         for (const warning of warnings) warn(io, warning);
+        const [reportFile, peerReport] = [options.text('report'), options.text('peer-report')];
+        const { readReport } = await import('./doctor-report.js');
         return runDoctor(
-          { servers: options.servers('stun-server'), bind, json: options.flag('json'), rendezvous, log },
+          {
+            ...{ servers: options.servers('stun-server'), bind, json: options.flag('json'), rendezvous, log },
+            portMapping: options.choice('port-mapping') !== 'off',
+            ...(reportFile !== undefined && { reportFile }),
+            ...(peerReport !== undefined && { peer: readReport(peerReport) }),
+          },
           io,
           signal,
         );

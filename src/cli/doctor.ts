@@ -1,9 +1,19 @@
+import { writeFileSync } from 'node:fs';
 import { DOCTOR_MS, PROBE_EXTRA_MS, STUN_RETRANSMITS_MS } from '../constants.js';
 import { AwlError, ERROR_CODES, errorText } from '../errors.js';
 import { type Logger, silentLogger } from '../log.js';
 import type { RendezvousSettings } from '../rendezvous/registry.js';
+import {
+  PEER_KINDS,
+  type PeerKind,
+  type Prediction,
+  predict,
+  prospects,
+  type SideReport,
+} from '../session/prediction.js';
+import { type LookOptions, tryIpv6, tryPortMapping } from '../session/surroundings.js';
 import { type Outcome, outcomeError } from '../stun/client.js';
-import { advice, type Diagnosis, explain, prospects, type ServerState } from '../stun/explain.js';
+import { advice, type Diagnosis, explain, type PortMappingState, type ServerState } from '../stun/explain.js';
 import { type Probe, probe } from '../stun/probe.js';
 import { resolveServer } from '../stun/resolve.js';
 import { fitSchedule } from '../stun/schedule.js';
@@ -11,7 +21,9 @@ import { type Endpoint, formatEndpoint, sameEndpoint } from '../util/endpoint.js
 import { formatHostPort, type HostPort } from '../util/host-port.js';
 import { deadline } from '../util/sleep.js';
 import { UdpSocket } from '../util/udp.js';
-import type { Io } from './io.js';
+import { REPORT_VERSION } from './doctor-report.js';
+import { expandHome } from './input-file.js';
+import { type Io, oneLine } from './io.js';
 import { checkAll, checkStatus, checkText } from './rendezvous-check.js';
 
 export interface DoctorSettings {
@@ -21,6 +33,12 @@ export interface DoctorSettings {
   readonly json: boolean;
   /** Each is tried as a session would. */
   readonly rendezvous?: readonly RendezvousSettings[];
+  /** Ask the router for a port; default: yes. */
+  readonly portMapping?: boolean;
+  /** Where to write what `--json` prints, for the peer. */
+  readonly reportFile?: string;
+  /** What the peer's doctor found. */
+  readonly peer?: SideReport;
   readonly log?: Logger;
 }
 
@@ -43,10 +61,15 @@ export async function runDoctor(
   io: Pick<Io, 'stdout' | 'stderr'>,
   signal: AbortSignal,
 ): Promise<number> {
-  const { servers, rendezvous = [], log = silentLogger } = settings;
+  const { servers, rendezvous = [], log = silentLogger, peer, reportFile } = settings;
   if (servers.length === 0 && rendezvous.length === 0) {
     throw new AwlError('USAGE_MISSING', 'awl doctor needs a STUN server', {
       hint: 'name one or two with --stun-server; --rendezvous and its options are tried, too',
+    });
+  }
+  if (peer && servers.length === 0) {
+    throw new AwlError('USAGE_MISSING', '--peer-report means nothing without a STUN server', {
+      hint: 'name one or two with --stun-server, so that the own side is known, too',
     });
   }
   const [diagnosis, checks] = await Promise.all([
@@ -54,21 +77,77 @@ export async function runDoctor(
     checkAll(rendezvous, log, signal),
   ]);
   signal.throwIfAborted();
+  const own = diagnosis && sideReport(diagnosis);
+  const meeting = own && peer && predict(own, peer);
+  if (diagnosis && reportFile !== undefined) writeReport(reportFile, toJson(diagnosis));
   if (settings.json) {
-    const whole = { ...(diagnosis && toJson(diagnosis)), ...(checks.length > 0 && { rendezvous: checks }) };
+    const whole = {
+      ...(diagnosis && toJson(diagnosis)),
+      ...(meeting && { peer: meeting }),
+      ...(checks.length > 0 && { rendezvous: checks }),
+    };
     io.stdout(`${JSON.stringify(whole)}\n`);
   } else {
-    const parts = [diagnosis && explain(diagnosis), checkText(checks)].filter(Boolean);
+    const text = diagnosis && explain(diagnosis, outlook(diagnosis));
+    const parts = [text, meeting && meetingText(meeting), checkText(checks)].filter(Boolean);
     io.stdout(parts.join('\n'));
   }
   const unheard = diagnosis && !diagnosis.found;
   return Math.max(unheard ? ERROR_CODES.STUN_UNREACHABLE : 0, checkStatus(checks));
 }
 
-async function diagnose({ servers, bind }: DoctorSettings, outer: AbortSignal): Promise<Diagnosis> {
+/** What the prediction needs of a diagnosis. */
+function sideReport({ report, found, portMapping, ipv6 }: Diagnosis): SideReport {
+  return {
+    nat: report,
+    ...(found && { outer: found.endpoint }),
+    ...(portMapping?.external && { mapped: portMapping.external }),
+    ...(ipv6?.endpoint && { ipv6: ipv6.endpoint.address }),
+  };
+}
+
+function outlook(diagnosis: Diagnosis) {
+  if (!diagnosis.found) return [];
+  const table = prospects(sideReport(diagnosis));
+  return (Object.keys(PEER_KINDS) as PeerKind[]).map((kind) => ({
+    peer: PEER_KINDS[kind].words,
+    outcome: table[kind],
+  }));
+}
+
+const RUNG_WORDS: Readonly<Record<NonNullable<Prediction['rung']>, string>> = {
+  host: 'addresses of the own network',
+  ipv6: 'IPv6 addresses',
+  mapped: 'the mapped port',
+  reflexive: 'the public endpoints',
+  predicted: 'predicted ports',
+  birthday: 'a birthday search',
+};
+
+function meetingText({ outcome, rung, why }: Prediction): string {
+  const by = rung === undefined ? '' : `, by ${RUNG_WORDS[rung]}`;
+  return `${'With this peer'.padEnd(17)}${outcome}${by}: ${why}\n`;
+}
+
+/** @throws AwlError FILE_WRITE */
+function writeReport(file: string, report: object): void {
+  try {
+    // It names addresses of this network: for the peer, not for everybody on this machine.
+    writeFileSync(expandHome(file), `${JSON.stringify(report, null, 1)}\n`, { mode: 0o600 });
+  } catch (error) {
+    throw new AwlError('FILE_WRITE', `cannot write --report ${oneLine(file)}: ${errorText(error)}`, {
+      hint: 'its folder must exist and be writable',
+      cause: error,
+    });
+  }
+}
+
+async function diagnose(settings: DoctorSettings, outer: AbortSignal): Promise<Diagnosis> {
+  const { servers, bind, log = silentLogger } = settings;
   const begun = performance.now();
   const limit = deadline(DOCTOR_MS, () => new Error('out of time'), outer);
   const socket = await UdpSocket.bind(bind);
+  const around = lookAround(settings, { bind, log, signal: limit.signal });
   try {
     const resolved = await resolveAll(servers, socket.local, limit.signal);
     const endpoints: Endpoint[] = [];
@@ -82,16 +161,29 @@ async function diagnose({ servers, bind }: DoctorSettings, outer: AbortSignal): 
     });
     const first = await measuring.first.catch(() => undefined);
     const report = await measuring.report;
+    const hops = measuring.hops();
     return {
       local: socket.local,
+      ...(hops !== undefined && { hops }),
+      ...(await around),
       ...(first && { found: { endpoint: first.mapped, server: first.server, ms: first.ms } }),
       report,
       servers: resolved.map((server) => stateOf(server, measuring)),
     };
   } finally {
+    await around.catch(() => {});
     limit.dispose();
     await socket.close();
   }
+}
+
+async function lookAround({ servers, portMapping = true }: DoctorSettings, options: LookOptions) {
+  const off: PortMappingState = { state: 'off' };
+  const [mapping, ipv6] = await Promise.all([
+    portMapping ? tryPortMapping(options) : off,
+    tryIpv6(servers, options),
+  ]);
+  return { portMapping: mapping, ipv6 };
 }
 
 function resolveAll(servers: readonly HostPort[], local: Endpoint, signal: AbortSignal): Promise<Resolved[]> {
@@ -125,14 +217,22 @@ function stateOf({ name, endpoint, problem }: Resolved, measuring: Probe): Serve
 }
 
 function toJson(diagnosis: Diagnosis): object {
-  const { found, local, report, servers } = diagnosis;
+  const { found, local, report, servers, hops, portMapping, ipv6 } = diagnosis;
+  const external = portMapping?.external;
   return {
+    v: REPORT_VERSION,
     endpoint: found ? formatEndpoint(found.endpoint) : null,
     local: formatEndpoint(local),
     server: found ? formatEndpoint(found.server) : null,
     ms: found ? Math.round(found.ms) : null,
     report,
-    prospects: found ? prospects(report) : null,
+    hops: hops ?? null,
+    portMapping: { ...portMapping, ...(external && { external: formatEndpoint(external) }) },
+    ipv6: {
+      address: ipv6?.address ?? null,
+      endpoint: ipv6?.endpoint ? formatEndpoint(ipv6.endpoint) : null,
+    },
+    prospects: found ? prospects(sideReport(diagnosis)) : null,
     servers,
     change: advice(diagnosis) ?? null,
     ...(!found && { code: 'STUN_UNREACHABLE' }),

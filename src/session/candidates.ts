@@ -77,7 +77,8 @@ export class Gathering {
   }
 }
 
-async function firstAnswer(
+/** Where the first STUN server that answers sees the socket. @throws AwlError STUN_UNREACHABLE, AggregateError */
+export async function firstAnswer(
   socket: UdpSocket,
   stun: readonly HostPort[],
   signal: AbortSignal,

@@ -17,17 +17,36 @@ export interface Diagnosis {
   readonly found?: { readonly endpoint: Endpoint; readonly server: Endpoint; readonly ms: number };
   readonly report: NatReport;
   readonly servers: readonly ServerState[];
+  /** Smallest TTL that was seen to leave the NATs. */
+  readonly hops?: number;
+  /** What became of asking the router for a port. */
+  readonly portMapping?: PortMappingState;
+  readonly ipv6?: Ipv6State;
 }
 
-export type Prospect = 'works' | 'may need effort' | 'not without help' | 'unknown';
+export interface PortMappingState {
+  readonly state: 'mapped' | 'refused' | 'none' | 'off';
+  /** How the router was asked, where it is, what it calls itself, and the port that it gave. */
+  readonly protocol?: 'pcp' | 'nat-pmp' | 'upnp';
+  readonly gateway?: string;
+  readonly router?: string;
+  readonly external?: Endpoint;
+  /** Why it is of no use, as a sentence. */
+  readonly problem?: string;
+}
 
-/** What kind of NAT a peer may sit behind. */
-export const PEERS = {
-  open: 'no NAT, or a full-cone NAT',
-  restricted: 'an address-restricted NAT',
-  strict: 'a port-restricted NAT (most homes)',
-  symmetric: 'a symmetric NAT (mobile and company networks)',
-} as const;
+export interface Ipv6State {
+  /** A global address of this machine, if it has one. */
+  readonly address?: string;
+  /** Where a STUN server saw us. */
+  readonly endpoint?: Endpoint;
+}
+
+/** One row of the table: a kind of peer, and how it would be reached. */
+export interface Outlook {
+  readonly peer: string;
+  readonly outcome: string;
+}
 
 const MAPPING_WORDS: Readonly<Record<Mapping, string>> = {
   'endpoint-independent': 'one public endpoint whoever you talk to: peers can be told where you are',
@@ -49,36 +68,14 @@ function isSymmetric({ mapping }: NatReport): boolean {
   return mapping === 'address-dependent' || mapping === 'address-and-port-dependent';
 }
 
-function isOpen({ filtering }: NatReport): boolean {
-  return filtering === 'endpoint-independent' || filtering === 'address-dependent';
-}
-
-/**
- * What the report means against each kind of peer (checked against the kernel NATs of the network lab): somebody
- * must be reachable at the endpoint that STUN saw, either for everyone or for whom it has sent to.
- */
-export function prospects(own: NatReport): Record<keyof typeof PEERS, Prospect> {
-  const easy = { open: 'works', restricted: 'works' } as const;
-  if (own.mapping === 'not-measured') return { ...easy, strict: 'unknown', symmetric: 'unknown' };
-  if (isSymmetric(own)) {
-    const guessable = own.portStep !== undefined || own.filtering === 'endpoint-independent';
-    return {
-      ...easy,
-      strict: guessable ? 'may need effort' : 'not without help',
-      symmetric: 'not without help',
-    };
-  }
-  const symmetric = isOpen(own) ? 'works' : own.filtering === 'not-measured' ? 'unknown' : 'not without help';
-  return { ...easy, strict: 'works', symmetric };
-}
-
 /** The one thing to change, or undefined if nothing is wrong. */
 export function advice(diagnosis: Diagnosis): string | undefined {
   const { found, report, servers } = diagnosis;
   const failed = servers.filter(({ state }) => state !== 'answered');
   const [bad] = failed;
   if (!found) return adviceWithoutEndpoint(servers);
-  if (isSymmetric(report)) {
+  // A router that forwards ports, and IPv6 where the peer has it, make up for a symmetric NAT.
+  if (isSymmetric(report) && diagnosis.portMapping?.state !== 'mapped') {
     const port = diagnosis.local.port;
     return `forward UDP port ${port} to this machine in your router and use it with --stun-client=${formatEndpoint(diagnosis.local)}; if the provider does the NAT, ask for a public address`;
   }
@@ -108,9 +105,12 @@ function failure({ state, detail }: ServerState): string {
   return detail ?? (state === 'refused' ? 'refused' : 'has no address');
 }
 
-/** The diagnosis for a person: facts, what they mean for connecting, and at most one thing to change. */
-export function explain(diagnosis: Diagnosis): string {
-  const { found, report, servers, local } = diagnosis;
+/**
+ * The diagnosis for a person: facts, what they mean for connecting, and at most one thing to change.
+ * @param outlook how peers behind other NATs would be reached
+ */
+export function explain(diagnosis: Diagnosis, outlook: readonly Outlook[] = []): string {
+  const { found, report, servers, local, hops, portMapping, ipv6 } = diagnosis;
   const lines: string[] = [];
   const row = (label: string, text: string) => lines.push(`${label.padEnd(17)}${text}`);
   if (found) {
@@ -121,6 +121,7 @@ export function explain(diagnosis: Diagnosis): string {
     row('Mapping', `${words(report.mapping)}: ${MAPPING_WORDS[report.mapping]}`);
     row('Filtering', `${words(report.filtering)}: ${FILTERING_WORDS[report.filtering]}`);
     row('Hairpin', hairpinWords(report));
+    if (hops !== undefined) row('NAT distance', `datagrams with a TTL of ${hops} leave it`);
   } else {
     row('Public endpoint', 'not found: no STUN server answered');
     row('Local endpoint', formatEndpoint(local));
@@ -129,13 +130,10 @@ export function explain(diagnosis: Diagnosis): string {
     const text = server.state === 'answered' ? 'answered' : failure(server);
     row(i === 0 ? 'STUN servers' : '', `${server.name} ${text}`);
   }
-  if (found) {
-    const outlook = prospects(report);
-    lines.push('', 'Against a peer behind');
-    for (const kind of ['open', 'restricted', 'strict', 'symmetric'] as const) {
-      lines.push(`  ${PEERS[kind].padEnd(48)}${outlook[kind]}`);
-    }
-  }
+  if (portMapping) row('Port mapping', mappingWords(portMapping));
+  if (ipv6) row('IPv6', ipv6Words(ipv6));
+  if (outlook.length > 0) lines.push('', 'Against a peer behind');
+  for (const { peer, outcome } of outlook) lines.push(`  ${peer.padEnd(48)}${outcome}`);
   const change = advice(diagnosis);
   lines.push('', change === undefined ? 'Nothing to change.' : `To change: ${change}.`);
   return `${lines.join('\n')}\n`;
@@ -161,4 +159,21 @@ function hairpinWords({ hairpin, nat }: NatReport): string {
   if (hairpin === 'yes') return 'yes: machines behind this NAT reach each other by public endpoint';
   if (hairpin === 'no') return 'no: machines behind this NAT do not reach each other by public endpoint';
   return nat === 'no' ? 'no NAT, so none' : 'not measured';
+}
+
+const PROTOCOLS = { pcp: 'PCP', 'nat-pmp': 'NAT-PMP', upnp: 'UPnP' } as const;
+
+function mappingWords({ state, protocol, gateway, router, external, problem }: PortMappingState): string {
+  if (state === 'off') return 'not tried: --port-mapping=off';
+  if (state === 'none')
+    return `no: ${problem ?? 'no router here forwards ports (PCP, NAT-PMP and UPnP were tried)'}`;
+  if (state === 'refused') return `no: ${problem ?? 'the router does not'}`;
+  const by = `by ${protocol ? PROTOCOLS[protocol] : 'an unknown protocol'}`;
+  const who = router === undefined ? 'the router' : `the router "${router}"`;
+  return `yes, ${by}: ${who} at ${gateway} forwarded ${external ? formatEndpoint(external) : 'a port'}, and took it back`;
+}
+
+function ipv6Words({ address, endpoint }: Ipv6State): string {
+  if (endpoint) return `yes, ${formatEndpoint(endpoint)}: peers that have it, too, need no way through a NAT`;
+  return address === undefined ? 'no' : `${address}, not tested: none of the STUN servers answered over IPv6`;
 }

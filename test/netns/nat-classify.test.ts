@@ -39,6 +39,11 @@ const EXPECTED: readonly (readonly [type: string, report: NatReport])[] = [
   ['port-restricted+hairpin', { ...HOME, filtering: APD, hairpin: 'yes' }],
 ];
 
+/** The smallest TTL that leaves the box, where it filters: it does not where anybody is let in. */
+const HOPS: Readonly<Record<string, number>> = {
+  ...{ restricted: 2, 'port-restricted': 2, hostile: 2, 'port-restricted+hairpin': 2, cgnat: 3 },
+};
+
 /** Runs doctor or the server with what the command line would hand over; prints the seconds doctor took. */
 const RUNNER = `
 const [what, root, ...args] = process.argv.slice(1);
@@ -53,7 +58,7 @@ if (what === 'server') {
   const servers = args.map((host) => ({ host, port: 3478 }));
   const bind = { address: '0.0.0.0', port: 0 };
   const begun = performance.now();
-  process.exitCode = await runDoctor({ servers, bind, json: what === 'json' }, io, controller.signal);
+  process.exitCode = await runDoctor({ servers, bind, json: what === 'json', portMapping: what !== 'json' }, io, controller.signal);
   process.stderr.write(String(performance.now() - begun));
 }`;
 
@@ -103,6 +108,7 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3'))('awl doctor behind real 
       const { status, stdout, ms } = await doctor(built, 'json', '192.0.2.10');
       const result = JSON.parse(stdout);
       expect(result.report).toEqual(report);
+      expect(result.hops).toBe(HOPS[type] ?? null);
       expect(status).toBe(0);
       expect(result.endpoint.split(':')[0]).toBe(type === 'none' ? '198.51.100.130' : '198.51.100.10');
       expect(ms).toBeLessThan(5000);

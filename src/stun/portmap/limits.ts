@@ -9,6 +9,8 @@ export const SSDP_GROUP = '239.255.255.250';
 export const GATEWAY_RETRANSMITS_MS: readonly number[] = [250, 500, 1000];
 /** When a search is sent; routers answer within a second of their choosing (MX). */
 export const SSDP_SENDS_MS: readonly number[] = [0, 400];
+/** After this nobody answers a search any more. */
+export const SSDP_MS = 1_600;
 /** Everything that finds a router together. */
 export const DISCOVERY_MS = 2_500;
 /** One mapping, and its removal, which holds up the end of a session. */

@@ -1,13 +1,13 @@
 import { createSocket } from 'node:dgram';
 import { decodeSearchAnswer, encodeSearch } from '../../wire/upnp.js';
 import { routerUrl } from './http.js';
-import { SSDP_GROUP, SSDP_PORT, SSDP_SENDS_MS, STRAY_MAX } from './limits.js';
+import { SSDP_GROUP, SSDP_MS, SSDP_PORT, SSDP_SENDS_MS, STRAY_MAX } from './limits.js';
 import type { Gateway } from './mapper.js';
 
 /**
  * Asks the network for an Internet gateway, and the gateway itself, and takes the first answer that comes from the
  * gateway's address and names a place there.
- * @throws Error when STRAY_MAX others answered; the signal's reason
+ * @throws Error when nobody answered within SSDP_MS, or STRAY_MAX others; the signal's reason
  */
 export function searchGateway({ gateway, local }: Gateway, signal: AbortSignal): Promise<URL> {
   const socket = createSocket('udp4');
@@ -29,6 +29,7 @@ export function searchGateway({ gateway, local }: Gateway, signal: AbortSignal):
     socket.bind(0, local, () => {
       socket.setMulticastInterface(local);
       socket.setMulticastTTL(2);
+      timers.push(setTimeout(() => reject(new Error('nobody answers the search')), SSDP_MS));
       for (const ms of SSDP_SENDS_MS) {
         timers.push(
           setTimeout(() => {

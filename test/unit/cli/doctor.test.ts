@@ -68,7 +68,7 @@ test('doctor --json prints one object on one line', async () => {
     endpoint: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
     server: `127.0.0.1:${port}`,
     report: { nat: 'no', mapping: 'endpoint-independent' },
-    prospects: { symmetric: 'works' },
+    prospects: { 'port-restricted': 'direct', symmetric: 'direct' },
     servers: [{ state: 'answered' }],
     change: null,
   });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { advice, type Diagnosis, explain, prospects, type ServerState } from '../../../src/stun/explain.js';
+import { advice, type Diagnosis, explain, type ServerState } from '../../../src/stun/explain.js';
 import { fitSchedule } from '../../../src/stun/schedule.js';
 import { type NatReport, UNMEASURED } from '../../../src/wire/nat-report.js';
 
@@ -34,33 +34,6 @@ function diagnosis(parts: Partial<Diagnosis> & { unreachable?: boolean } = {}): 
     ...rest,
   };
 }
-
-describe('what a report means for connecting (the lab’s matrix)', () => {
-  const row = (report: Partial<NatReport>) => {
-    const { open, restricted, strict, symmetric } = prospects({ ...HOME, ...report });
-    return [open, restricted, strict, symmetric];
-  };
-  test.each<[string, Partial<NatReport>, string[]]>([
-    ['full cone', { filtering: 'endpoint-independent' }, ['works', 'works', 'works', 'works']],
-    ['address-restricted', { filtering: 'address-dependent' }, ['works', 'works', 'works', 'works']],
-    ['port-restricted', {}, ['works', 'works', 'works', 'not without help']],
-    ['filtering unknown', { filtering: 'not-measured' }, ['works', 'works', 'works', 'unknown']],
-    ['symmetric', SYMMETRIC, ['works', 'works', 'not without help', 'not without help']],
-    [
-      'address-dependent',
-      { mapping: 'address-dependent' },
-      ['works', 'works', 'not without help', 'not without help'],
-    ],
-    [
-      'symmetric in steps',
-      { ...SYMMETRIC, portStep: 1 },
-      ['works', 'works', 'may need effort', 'not without help'],
-    ],
-    ['nothing measured', UNMEASURED, ['works', 'works', 'unknown', 'unknown']],
-  ])('%s', (_, report, expected) => {
-    expect(row(report)).toEqual(expected);
-  });
-});
 
 describe('the one thing to change', () => {
   test('an ordinary home NAT needs nothing', () => {
@@ -118,22 +91,67 @@ describe('the one thing to change', () => {
 });
 
 describe('the words', () => {
+  test.each<[string, Partial<Diagnosis>, RegExp]>([
+    [
+      'a router that forwards',
+      {
+        portMapping: {
+          ...{ state: 'mapped', protocol: 'upnp', gateway: '192.168.1.1', router: 'FRITZ!Box' },
+          external: { address: '203.0.113.7', port: 4000 },
+        },
+      },
+      /^Port mapping {5}yes, by UPnP: the router "FRITZ!Box" at 192\.168\.1\.1 forwarded 203\.0\.113\.7:4000, and took it back$/m,
+    ],
+    [
+      'two NATs in a row',
+      { portMapping: { state: 'refused', problem: 'the router at 192.168.1.1 is itself behind a NAT' } },
+      /^Port mapping {5}no: the router at 192\.168\.1\.1 is itself behind a NAT$/m,
+    ],
+    [
+      'mapping that was not wanted',
+      { portMapping: { state: 'off' } },
+      /^Port mapping {5}not tried: --port-mapping=off$/m,
+    ],
+    [
+      'IPv6 as a server sees it',
+      { ipv6: { address: '2001:db8::1', endpoint: { address: '2001:db8::1', port: 5000 } } },
+      /^IPv6 {13}yes, \[2001:db8::1\]:5000: /m,
+    ],
+    [
+      'IPv6 that no server can see',
+      { ipv6: { address: '2001:db8::1' } },
+      /^IPv6 {13}2001:db8::1, not tested/m,
+    ],
+  ])('%s', (_, parts, line) => {
+    expect(explain(diagnosis(parts))).toMatch(line);
+  });
+
+  test('who has a forwarded port needs to change nothing, however symmetric the NAT is', () => {
+    const external = { address: '203.0.113.7', port: 4000 };
+    const parts = { report: SYMMETRIC, portMapping: { state: 'mapped' as const, external } };
+    expect(explain(diagnosis(parts))).toContain('Nothing to change.');
+  });
+
   test('an ordinary home NAT, as printed', () => {
     expect(
-      explain(diagnosis()),
+      explain(diagnosis({ hops: 2, ipv6: {}, portMapping: { state: 'none' } }), [
+        { peer: 'no NAT', outcome: 'direct' },
+        { peer: 'a symmetric NAT with random ports', outcome: 'direct with effort' },
+      ]),
     ).toBe(`Public endpoint  198.51.100.10:40001 (seen by 192.0.2.10:3478 after 21 ms)
 Local endpoint   0.0.0.0:5000
 NAT              yes, it keeps port numbers
 Mapping          endpoint-independent: one public endpoint whoever you talk to: peers can be told where you are
 Filtering        address-and-port-dependent: lets in only the exact address and port that you have sent to
 Hairpin          no: machines behind this NAT do not reach each other by public endpoint
+NAT distance     datagrams with a TTL of 2 leave it
 STUN servers     stun.example.org:3478 answered
+Port mapping     no: no router here forwards ports (PCP, NAT-PMP and UPnP were tried)
+IPv6             no
 
 Against a peer behind
-  no NAT, or a full-cone NAT                      works
-  an address-restricted NAT                       works
-  a port-restricted NAT (most homes)              works
-  a symmetric NAT (mobile and company networks)   not without help
+  no NAT                                          direct
+  a symmetric NAT with random ports               direct with effort
 
 Nothing to change.
 `);
