@@ -38,7 +38,7 @@ describe('against each kind of peer', () => {
     [
       'mapping known, filtering not',
       { nat: { ...of('symmetric').nat, filtering: 'not-measured' } },
-      'dddeee??',
+      'dddeeerr',
     ],
   ])('%s', (_, own, expected) => {
     expect(row(own)).toBe(expected);
