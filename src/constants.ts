@@ -200,6 +200,7 @@ export const LINGER_MAX_MS = 1_000;
 export const SESSIONS_PER_PEER = 4;
 export const SESSIONS_TOTAL = 64;
 export const SESSION_QUEUE = 256;
+export const SESSION_QUEUE_PER_PEER = 8;
 export const PENALTY_BASE_MS = 5_000;
 export const PENALTY_MAX_MS = 15 * 60_000;
 

@@ -58,8 +58,9 @@ export const ERROR_CODES = {
   CONFIG_UNREADABLE: 78,
   CONFIG_SYNTAX: 78,
   CONFIG_UNKNOWN_NAME: 78,
-  // 130 as shells report SIGINT
+  // 130 and 143 as shells report SIGINT and SIGTERM
   ABORTED: 130,
+  TERMINATED: 143,
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -9,7 +9,7 @@ export interface CommandContext {
   readonly operands: readonly string[];
   readonly io: Io;
   readonly log: Logger;
-  /** Aborts on SIGINT and SIGTERM; the reason is an AwlError ABORTED. */
+  /** Aborts on SIGINT and SIGTERM; the reason is an AwlError ABORTED or TERMINATED. */
   readonly signal: AbortSignal;
 }
 

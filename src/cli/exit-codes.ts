@@ -24,7 +24,8 @@ const STATUSES: Readonly<Record<number, readonly [name: string, meaning: string]
   ],
   77: ['EX_NOPERM', 'identity: missing, unsafe or unusable'],
   78: ['EX_CONFIG', 'configuration: a configuration file is wrong'],
-  130: ['', 'stopped by a signal before the end'],
+  130: ['', 'stopped by SIGINT before the end'],
+  143: ['', 'stopped by SIGTERM before the end'],
 };
 
 /** What each diagnosis means. Exhaustive: a new code does not compile without its line here. */
@@ -72,7 +73,8 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   CONFIG_UNREADABLE: 'a file that an option names cannot be read',
   CONFIG_SYNTAX: 'a line of the configuration file is wrong; the message has its number',
   CONFIG_UNKNOWN_NAME: 'a line of the configuration file names no option',
-  ABORTED: 'SIGINT or SIGTERM came',
+  ABORTED: 'SIGINT came, or nobody reads standard output any more',
+  TERMINATED: 'SIGTERM came',
 };
 
 export interface ExitStatus {

@@ -9,10 +9,13 @@ const LINGER_MS = 2000;
 const argv = process.argv.slice(2);
 const controller = new AbortController();
 
-function stop(name: string): void {
+const STOPS = { SIGINT: 'ABORTED', SIGTERM: 'TERMINATED' } as const;
+
+function stop(name: keyof typeof STOPS): void {
+  const error = new AwlError(STOPS[name], `stopped by ${name}`);
   // The second signal is from somebody who does not want to wait for the clean end.
-  if (controller.signal.aborted) process.exit(130);
-  controller.abort(new AwlError('ABORTED', `stopped by ${name}`));
+  if (controller.signal.aborted) process.exit(error.exitCode);
+  controller.abort(error);
 }
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stop(name));

@@ -117,7 +117,7 @@ export function systemdUnit(spec: ServiceSpec): string {
     system && spec.user !== undefined && ['User', spec.user],
     ['Restart', 'always'],
     ['RestartSec', 5],
-    ['SuccessExitStatus', 130],
+    ['SuccessExitStatus', '130 143'],
     ['awl ends its programs itself: first gently, after 5 s not so'],
     ['KillMode', spec.detaches ? 'process' : 'mixed'],
     ['TimeoutStopSec', 15],

@@ -7,7 +7,7 @@ import { AsyncQueue } from '../util/queue.js';
 import { sleep } from '../util/sleep.js';
 import { openContext, type SessionContext } from './context.js';
 import { InvitationDesk } from './invitations.js';
-import { type HostParty, loadHost, loadPeer, type PeerParty } from './parties.js';
+import { type HostParty, loadHost, loadPeer, type PeerParty, partyOptions } from './parties.js';
 import type { Passage } from './passage.js';
 import type { AcceptorSettings } from './settings.js';
 
@@ -56,8 +56,8 @@ export async function* accept(settings: AcceptorSettings): AsyncGenerator<Passag
 
 /** Checks the identities that the command line names, before anything is sent. */
 async function loadNamed(context: SessionContext): Promise<{ host?: HostParty; peer?: PeerParty }> {
-  const { settings, repository, log } = context;
-  const loading = { ...(settings.allowPlaintext && { allowPlaintext: true }), named: true, log };
+  const { settings, repository } = context;
+  const loading = partyOptions(context, true);
   return {
     ...(isComplete(settings.host) && { host: await loadHost(repository, settings.host, loading) }),
     ...(isComplete(settings.peer) && { peer: await loadPeer(repository, settings.peer, loading) }),

@@ -1,5 +1,5 @@
 import { PROBE_GRACE_MS, RESPONSE_TIMEOUT_MS } from '../constants.js';
-import { AwlError, errorText, isAwlError } from '../errors.js';
+import { AwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
 import { isMoving } from '../punch/feasibility.js';
 import type { Opened } from '../rendezvous/sealing.js';
@@ -12,6 +12,7 @@ import { publicOnly } from './candidate-list.js';
 import { Gathering } from './candidates.js';
 import { newSessionId, type SessionContext } from './context.js';
 import { abilitiesOf, newContribution, sealLetter, sealOptions, shareKeys } from './exchange.js';
+import { reportFailure } from './failing.js';
 import { FRESH_GRACE_MS } from './fresh.js';
 import type { Delivery } from './links.js';
 import { meet } from './meeting.js';
@@ -55,18 +56,7 @@ export async function answerInvitation(parts: AnsweringParts): Promise<Passage |
   } catch (error) {
     await closeSockets(sockets);
     if (signal.aborted) return undefined;
-    const known = isAwlError(error) ? error : new AwlError('INTERNAL', errorText(error), { cause: error });
-    log.error(
-      `session with ${name} failed: ${known.code}: ${known.message}${known.hint ? ` (${known.hint})` : ''}`,
-    );
-    context.emit({
-      event: 'failed',
-      session,
-      peer: name,
-      code: known.code,
-      message: known.message,
-      ...(known.hint && { hint: known.hint }),
-    });
+    reportFailure(error, { session, peer: name, log, emit: context.emit });
     return undefined;
   }
 }

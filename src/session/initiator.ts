@@ -11,7 +11,7 @@ import { newSessionId, openContext, requireName, type SessionContext } from './c
 import { abilitiesOf, newContribution, shareKeys } from './exchange.js';
 import { oneReady } from './links.js';
 import { meet } from './meeting.js';
-import { type HostParty, loadHost, loadPeer, type PeerParty } from './parties.js';
+import { type HostParty, loadHost, loadPeer, type PeerParty, partyOptions } from './parties.js';
 import type { Passage } from './passage.js';
 import type { SessionSettings } from './settings.js';
 import { bindSockets, closeSockets, type SessionSockets } from './sockets.js';
@@ -32,11 +32,7 @@ export async function invite(settings: SessionSettings): Promise<Passage> {
   const background = new AbortController();
   const signal = settings.signal ? AbortSignal.any([settings.signal, background.signal]) : background.signal;
   try {
-    const loading = {
-      ...(settings.allowPlaintext && { allowPlaintext: true }),
-      named: true,
-      log: context.log,
-    };
+    const loading = partyOptions(context, true);
     const host = await loadHost(context.repository, hostName, loading);
     const peer = await loadPeer(context.repository, peerName, loading);
     sockets = await bindSockets(settings.bind, context.log, context.routers);

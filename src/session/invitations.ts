@@ -10,7 +10,7 @@ import { openLetter } from './exchange.js';
 import { SessionLimits } from './limits.js';
 import type { Delivery } from './links.js';
 import { NatWatch } from './nat-watch.js';
-import { type HostParty, loadHost, loadPeer, type PeerParty, partyKey } from './parties.js';
+import { type HostParty, loadHost, loadPeer, type PeerParty, partyKey, partyOptions } from './parties.js';
 import type { Passage } from './passage.js';
 
 /** Codes that mean "this message was meant for us and is done with", so that it may be deleted. */
@@ -32,12 +32,20 @@ interface Invited {
   readonly delivery: Delivery;
 }
 
+interface Waiting {
+  readonly key: string;
+  readonly name: string;
+  /** Monotonic milliseconds. */
+  readonly since: number;
+  readonly wake: (started: boolean) => void;
+}
+
 /** Where invitations of all links come in: verified, then admitted, then each in a session of its own. */
 export class InvitationDesk {
   readonly #options: DeskOptions;
   readonly #limits = new SessionLimits();
   readonly #sessions = new Set<Promise<void>>();
-  readonly #waiting: (() => void)[] = [];
+  #waiting: Waiting[] = [];
   readonly #nat: NatWatch;
   /** Invitations of the last minutes by sender and puzzle: the same one may come over two links. */
   readonly #known = new Map<string, number>();
@@ -49,7 +57,7 @@ export class InvitationDesk {
     this.#nat.current();
     options.context.routers?.current();
     options.signal.addEventListener('abort', () => {
-      for (const wake of this.#waiting.splice(0)) wake();
+      for (const { wake } of this.#waiting.splice(0)) wake(false);
     });
   }
 
@@ -112,9 +120,9 @@ export class InvitationDesk {
 
   async #run(invited: Invited, queued: boolean): Promise<void> {
     const { context, signal, onPassage } = this.#options;
-    if (queued && !(await this.#wait(invited.peer))) return;
     const key = partyKey(invited.peer);
-    this.#limits.started(key);
+    if (!queued) this.#limits.started(key);
+    else if (!(await this.#wait(invited.peer, key))) return;
     let outcome: 'passage' | 'failed' = 'failed';
     try {
       const passage = await answerInvitation({
@@ -133,21 +141,35 @@ export class InvitationDesk {
       }
     } finally {
       this.#limits.ended(key, outcome, performance.now());
-      this.#waiting.shift()?.();
+      this.#startNext();
     }
   }
 
-  /** Waits for a free place; false if the inviter will have given up by the time there is one. */
-  async #wait(peer: PeerParty): Promise<boolean> {
+  /** Waits for a free place, which is taken then; false if the inviter has given up by the time there is one. */
+  #wait(peer: PeerParty, key: string): Promise<boolean> {
+    const name = formatName(peer.name);
     const since = performance.now();
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#limits.dequeue();
-    if (this.#options.signal.aborted) return false;
-    const waited = performance.now() - since;
-    if (waited < RESPONSE_TIMEOUT_MS) return true;
-    this.#refuse(formatName(peer.name), `waited ${Math.round(waited / 1000)} s for a free place`);
-    this.#waiting.shift()?.();
-    return false;
+    return new Promise((wake) => this.#waiting.push({ key, name, since, wake }));
+  }
+
+  /** The one that waits longest, among those whose peer has a place free. */
+  #startNext(): void {
+    const now = performance.now();
+    for (const one of this.#waiting.filter(({ since }) => now - since >= RESPONSE_TIMEOUT_MS)) {
+      this.#leave(one);
+      this.#refuse(one.name, `waited ${Math.round((now - one.since) / 1000)} s for a free place`);
+      one.wake(false);
+    }
+    const next = this.#waiting.find(({ key }) => this.#limits.hasRoom(key));
+    if (!next) return;
+    this.#leave(next);
+    this.#limits.started(next.key);
+    next.wake(true);
+  }
+
+  #leave(one: Waiting): void {
+    this.#waiting = this.#waiting.filter((other) => other !== one);
+    this.#limits.dequeue(one.key);
   }
 
   #refuse(peer: string, message: string): void {
@@ -162,7 +184,7 @@ export class InvitationDesk {
     if (!matchesName(name, context.settings.host)) {
       throw new AwlError('MESSAGE_MISDIRECTED', `addressed to ${formatName(name)}`);
     }
-    return loadHost(context.repository, name, this.#loading());
+    return loadHost(context.repository, name, partyOptions(context, false));
   }
 
   async #peerFor(envelope: Envelope): Promise<PeerParty> {
@@ -173,17 +195,12 @@ export class InvitationDesk {
     if (!matchesName(name, context.settings.peer)) {
       throw new AwlError('MESSAGE_NOT_PINNED', `${formatName(name)} is not the peer that was named`);
     }
-    return pinned.peer ?? loadPeer(context.repository, name, this.#loading());
+    return pinned.peer ?? loadPeer(context.repository, name, partyOptions(context, false));
   }
 
   /** Where only a key says who wrote, the repository says whose it is. */
   async #nameOf({ fromKey }: Envelope): Promise<IdentityName | undefined> {
     const { repository, settings } = this.#options.context;
     return fromKey && repository.findByKey(fromKey, settings.peer);
-  }
-
-  #loading() {
-    const { settings, log } = this.#options.context;
-    return { ...(settings.allowPlaintext && { allowPlaintext: true }), named: false, log };
   }
 }

@@ -2,6 +2,7 @@ import {
   PENALTY_BASE_MS,
   PENALTY_MAX_MS,
   SESSION_QUEUE,
+  SESSION_QUEUE_PER_PEER,
   SESSIONS_PER_PEER,
   SESSIONS_TOTAL,
 } from '../constants.js';
@@ -15,12 +16,14 @@ export interface LimitOptions {
   readonly perPeer?: number;
   readonly total?: number;
   readonly queue?: number;
+  readonly queuePerPeer?: number;
   /** Failures in a row that cost nothing: a bad network is not an attack. */
   readonly freeFailures?: number;
 }
 
 interface PeerState {
   running: number;
+  queued: number;
   failures: number;
   blockedUntil: number;
 }
@@ -33,6 +36,7 @@ export class SessionLimits {
   readonly #perPeer: number;
   readonly #total: number;
   readonly #queueMax: number;
+  readonly #queuePerPeer: number;
   readonly #freeFailures: number;
   readonly #peers = new Map<string, PeerState>();
   #running = 0;
@@ -42,6 +46,7 @@ export class SessionLimits {
     this.#perPeer = options.perPeer ?? SESSIONS_PER_PEER;
     this.#total = options.total ?? SESSIONS_TOTAL;
     this.#queueMax = options.queue ?? SESSION_QUEUE;
+    this.#queuePerPeer = options.queuePerPeer ?? SESSION_QUEUE_PER_PEER;
     this.#freeFailures = options.freeFailures ?? 3;
   }
 
@@ -63,32 +68,37 @@ export class SessionLimits {
         reason: `${state.failures} sessions failed in a row; next try in ${seconds} s`,
       };
     }
-    if (state && state.running >= this.#perPeer) {
-      return { verdict: 'refuse', reason: `${state.running} sessions of this peer are being set up already` };
+    if (this.hasRoom(peer)) return { verdict: 'start' };
+    const { running, queued } = state ?? NOBODY;
+    if (running >= this.#perPeer && queued >= this.#queuePerPeer) {
+      const reason = `${running} sessions of this peer are being set up already, and ${queued} wait`;
+      return { verdict: 'refuse', reason };
     }
-    if (this.#running >= this.#total) {
-      if (this.#queued >= this.#queueMax) {
-        return {
-          verdict: 'refuse',
-          reason: `${this.#running} sessions run and ${this.#queued} wait already`,
-        };
-      }
-      this.#queued += 1;
-      return { verdict: 'queue' };
+    if (this.#queued >= this.#queueMax) {
+      return { verdict: 'refuse', reason: `${this.#running} sessions run and ${this.#queued} wait already` };
     }
-    return { verdict: 'start' };
+    this.#queued += 1;
+    this.#state(peer).queued += 1;
+    return { verdict: 'queue' };
+  }
+
+  /** May one more session of `peer` start? */
+  hasRoom(peer: string): boolean {
+    return (this.#peers.get(peer)?.running ?? 0) < this.#perPeer && this.#running < this.#total;
   }
 
   /** Gives back a place in the queue. */
-  dequeue(): void {
+  dequeue(peer: string): void {
     this.#queued = Math.max(0, this.#queued - 1);
+    const state = this.#peers.get(peer);
+    if (!state) return;
+    state.queued = Math.max(0, state.queued - 1);
+    this.#forget(peer, state);
   }
 
   started(peer: string): void {
     this.#running += 1;
-    const state = this.#peers.get(peer) ?? { running: 0, failures: 0, blockedUntil: 0 };
-    state.running += 1;
-    this.#peers.set(peer, state);
+    this.#state(peer).running += 1;
   }
 
   /** A session's set-up is over; failures in a row block the peer for 5 s, 10 s, 20 s … 15 min. */
@@ -100,7 +110,7 @@ export class SessionLimits {
     if (outcome === 'passage') {
       state.failures = 0;
       state.blockedUntil = 0;
-      if (state.running === 0) this.#peers.delete(peer);
+      this.#forget(peer, state);
       return;
     }
     state.failures += 1;
@@ -109,4 +119,16 @@ export class SessionLimits {
       state.blockedUntil = now + Math.min(PENALTY_MAX_MS, PENALTY_BASE_MS * 2 ** (excess - 1));
     }
   }
+
+  #state(peer: string): PeerState {
+    const state = this.#peers.get(peer) ?? { ...NOBODY };
+    this.#peers.set(peer, state);
+    return state;
+  }
+
+  #forget(peer: string, { running, queued, failures }: PeerState): void {
+    if (running === 0 && queued === 0 && failures === 0) this.#peers.delete(peer);
+  }
 }
+
+const NOBODY: PeerState = { running: 0, queued: 0, failures: 0, blockedUntil: 0 };

@@ -2,6 +2,7 @@ import { AwlError, isAwlError } from '../errors.js';
 import { formatName, type IdentityName } from '../identity/names.js';
 import type { AppRepository, HostIdentity, PeerIdentity } from '../identity/repository.js';
 import type { Logger } from '../log.js';
+import type { SessionContext } from './context.js';
 
 /** Ourselves in one session; without certificate and key only where plaintext was typed. */
 export type HostParty = Pick<HostIdentity, 'name'> & Partial<HostIdentity>;
@@ -13,6 +14,14 @@ export interface PartyOptions {
   /** The command line named this very identity: no folder of it is needed where plaintext was typed. */
   readonly named?: boolean;
   readonly log: Logger;
+}
+
+/** @param named the command line names this very identity */
+export function partyOptions(
+  { settings, log }: Pick<SessionContext, 'settings' | 'log'>,
+  named: boolean,
+): PartyOptions {
+  return { ...(settings.allowPlaintext && { allowPlaintext: true }), named, log };
 }
 
 /** @throws AwlError IDENTITY_* */

@@ -1,7 +1,8 @@
-import { AwlError, ERROR_CODES, errorText, isAwlError } from '../errors.js';
+import { AwlError, ERROR_CODES } from '../errors.js';
 import { formatName } from '../identity/names.js';
 import { silentLogger } from '../log.js';
 import { accept } from './acceptor.js';
+import { reportFailure } from './failing.js';
 import { invite } from './initiator.js';
 import { LivingTunnels } from './living.js';
 import { takeLock } from './lock.js';
@@ -78,18 +79,10 @@ async function payloadOf(passage: Passage, settings: SessionSettings, returning:
   try {
     return await use(passage, settings, returning);
   } catch (error) {
-    const known = isAwlError(error) ? error : new AwlError('INTERNAL', errorText(error), { cause: error });
     const log = (settings.log ?? silentLogger).child(passage.session);
-    log.error(`${known.code}: ${known.message}${known.hint ? ` (${known.hint})` : ''}`);
-    settings.onEvent?.({
-      event: 'failed',
-      session: passage.session,
-      peer: formatName(passage.peer),
-      code: known.code,
-      message: known.message,
-      ...(known.hint && { hint: known.hint }),
-    });
-    return known.exitCode;
+    const { session } = passage;
+    return reportFailure(error, { session, peer: formatName(passage.peer), log, emit: settings.onEvent })
+      .exitCode;
   }
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Compiled, compile } from '../support/compiled.js';
+import { makeWorld } from '../support/world.js';
 
 const SRC = resolve(import.meta.dirname, '../../src');
 
@@ -54,6 +55,36 @@ describe('signals', () => {
     );
     expect({ status, signal }).toEqual({ status: 0, signal: null });
   });
+
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)(
+    '%s ends an inviter that has no answer with %i, as shells expect it',
+    async (name, expected) => {
+      const world = await makeWorld('alice@example.org/laptop', 'bob@example.org/nas');
+      const [alice] = world.machines;
+      let sent = false;
+      try {
+        const { status, signal, err } = await awl(
+          [
+            ...['--app-id=t', `--app-repo=${alice?.repo}`, `--state-dir=${alice?.stateDir}`, '--import=1:1'],
+            ...['--host-info=alice@example.org/laptop', '--peer-info=bob@example.org/nas'],
+            ...[`--stun-server=127.0.0.1:${world.stun.layout.port}`, '--stun-client=127.0.0.1'],
+            ...[`--file-dir=${world.folder}`, '--allow-loopback'],
+          ],
+          (text, kill) => {
+            if (sent || !text.includes('invitation sent')) return;
+            sent = true;
+            kill(name);
+          },
+        );
+        expect({ status, signal }, err).toEqual({ status: expected, signal: null });
+      } finally {
+        await world.close();
+      }
+    },
+  );
 });
 
 describe('standard output', () => {

@@ -59,6 +59,14 @@ test('two awls meet: both ends agree on secret, session key and each other, and 
   await done;
 });
 
+test('more invitations of one peer than it may have at once wait their turn instead of being lost', async () => {
+  const { passages } = await startBob();
+  const mine = await Promise.all(Array.from({ length: 7 }, () => invite(world.settings(alice(), bob()))));
+  open.push(...mine);
+  await until('bob’s passages', () => passages.length === 7);
+  expect(bob().events.filter(({ event }) => event === 'refused')).toEqual([]);
+});
+
 test('a peer that nobody answers ends with PEER_NO_ANSWER and leaves no socket', async () => {
   const failed = invite(world.settings(alice(), bob(), { responseTimeoutMs: 300 }));
   await expect(failed).rejects.toMatchObject({ code: 'PEER_NO_ANSWER', exitCode: 68 });

@@ -3,13 +3,23 @@ import { expect, test } from 'vitest';
 import { SessionLimits } from '../../../src/session/limits.js';
 
 test('one identity cannot take more than its share of sessions', () => {
-  const limits = new SessionLimits({ perPeer: 2, total: 10 });
+  const limits = new SessionLimits({ perPeer: 2, total: 10, queuePerPeer: 1 });
   for (let i = 0; i < 2; i++) {
     expect(limits.admit('eve', 0).verdict).toBe('start');
     limits.started('eve');
   }
-  expect(limits.admit('eve', 0).verdict).toBe('refuse');
+  expect(limits.admit('eve', 0).verdict).toBe('queue');
+  expect(limits.admit('eve', 0)).toEqual({
+    verdict: 'refuse',
+    reason: '2 sessions of this peer are being set up already, and 1 wait',
+  });
+  expect([limits.hasRoom('eve'), limits.hasRoom('bob')]).toEqual([false, true]);
   expect(limits.admit('bob', 0).verdict).toBe('start');
+  limits.ended('eve', 'passage', 0);
+  expect(limits.hasRoom('eve')).toBe(true);
+  limits.dequeue('eve');
+  limits.started('eve');
+  expect(limits.admit('eve', 0).verdict).toBe('queue');
 });
 
 test('a crowd waits in a bounded queue and is refused with a reason beyond it', () => {
@@ -18,7 +28,7 @@ test('a crowd waits in a bounded queue and is refused with a reason beyond it', 
   expect(limits.admit('b', 0).verdict).toBe('queue');
   expect(limits.admit('c', 0).verdict).toBe('queue');
   expect(limits.admit('d', 0)).toEqual({ verdict: 'refuse', reason: '1 sessions run and 2 wait already' });
-  limits.dequeue();
+  limits.dequeue('b');
   expect(limits.admit('d', 0).verdict).toBe('queue');
 });
 
@@ -55,18 +65,18 @@ test('counters return to zero whatever the order of sessions', () => {
     fc.property(fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 50 }), (peers) => {
       const limits = new SessionLimits({ perPeer: 3, total: 5, queue: 3 });
       const running: string[] = [];
-      let queued = 0;
+      const queued: string[] = [];
       for (const peer of peers) {
         const { verdict } = limits.admit(peer, 0);
         if (verdict === 'start') {
           limits.started(peer);
           running.push(peer);
-        } else if (verdict === 'queue') queued += 1;
+        } else if (verdict === 'queue') queued.push(peer);
         expect(limits.running).toBeLessThanOrEqual(5);
         expect(limits.queued).toBeLessThanOrEqual(3);
       }
       for (const peer of running) limits.ended(peer, 'passage', 0);
-      for (let i = 0; i < queued; i++) limits.dequeue();
+      for (const peer of queued) limits.dequeue(peer);
       expect([limits.running, limits.queued]).toEqual([0, 0]);
     }),
     { numRuns: 1000 },
