@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   RENDEZVOUS_REFUSED: 69,
   RENDEZVOUS_UNTRUSTED: 69,
   NOT_RUNNING: 69,
+  MEEPO_UNAVAILABLE: 69,
   // 70 EX_SOFTWARE: our own fault
   INTERNAL: 70,
   // 71 EX_OSERR: the payload could not be started
@@ -47,6 +48,7 @@ export const ERROR_CODES = {
   // 76 EX_PROTOCOL: these two NATs cannot be punched
   NAT_IMPOSSIBLE: 76,
   TUNNEL_REFUSED: 76,
+  MEEPO_REFUSED: 76,
   // 77 EX_NOPERM: an identity is missing, unsafe or unusable
   IDENTITY_NAME: 77,
   IDENTITY_MISSING: 77,

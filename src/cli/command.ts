@@ -26,5 +26,7 @@ export interface CommandSpec {
   readonly details: readonly string[];
   readonly examples?: readonly (readonly [command: string, meaning: string])[];
   readonly hidden?: boolean;
+  /** Everything behind its name is its own business: another program's command line. */
+  readonly raw?: true;
   readonly load: () => Promise<RunCommand>;
 }

@@ -1,5 +1,6 @@
 import { HYPERDHT_PORT, STUN_PORT } from '../constants.js';
 import type { CommandSpec } from './command.js';
+import { MEEPO_COMMAND } from './meepo/command.js';
 import type { OptionValues } from './values.js';
 
 /** Every command: a new one is a file and an entry here. Nothing is imported before it is called. */
@@ -232,6 +233,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [['awl status', 'show every session']],
     load: async () => (await import('./status.js')).runStatus,
   },
+  MEEPO_COMMAND,
   {
     name: 'completion',
     summary: 'print the completion script of a shell',

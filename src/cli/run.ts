@@ -22,7 +22,7 @@ async function dispatch(argv: readonly string[], io: Io, signal: AbortSignal): P
   // The command first: whether an option is known depends on it.
   const named = argv[0] !== undefined && !argv[0].startsWith('-');
   if (named) commandOf(argv[0]);
-  const line = parseLine(argv);
+  const line = named && commandOf(argv[0]).raw ? rawLine(argv) : parseLine(argv);
   if (asks(line, 'help')) return help(named ? [line.command] : [], io);
   if (asks(line, 'version')) {
     const { version } = await import('./version.js');
@@ -36,6 +36,10 @@ async function dispatch(argv: readonly string[], io: Io, signal: AbortSignal): P
   const context = prepare(line, io, signal);
   const runCommand = await command.load();
   return runCommand(context);
+}
+
+function rawLine([command = '', ...operands]: readonly string[]): ParsedLine {
+  return { command, operands, assignments: [] };
 }
 
 function asks(line: ParsedLine, name: 'help' | 'version'): boolean {

@@ -10,6 +10,8 @@ const STAGES: readonly (readonly string[])[] = [
   ['index.ts'],
   ['cli'],
   ['session'],
+  // A payload house like the tunnel, but it opens paths of its own: it signals over Redis, punches, and runs tunnels.
+  ['meepo'],
   ['rendezvous', 'stun', 'punch', 'launch', 'tunnel'],
   ['wire', 'identity'],
   ['util'],

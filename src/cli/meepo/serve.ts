@@ -1,0 +1,216 @@
+import { spawn } from 'node:child_process';
+import { chmodSync, closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { AwlError, errorText } from '../../errors.js';
+import { createLogger, LOG_LEVELS, type LogLevel } from '../../log.js';
+import { apiServer } from '../../meepo/api.js';
+import type { MeepoConfig } from '../../meepo/config.js';
+import { MeepoNode } from '../../meepo/node.js';
+import { parseRedisUrl } from '../../rendezvous/meepo/place.js';
+import { sleep, untilAborted } from '../../util/sleep.js';
+import { oneLine } from '../io.js';
+import { versionFields } from './actions.js';
+import { callDaemon } from './client.js';
+import { chosenConfig, loadConfig } from './config-actions.js';
+import type { MeepoContext } from './context.js';
+import { type Identity, loadIdentity } from './identity.js';
+import { ensureMeepoDirectory, logPath, socketPath } from './place.js';
+
+/** How long a daemon may take to answer for the first time. */
+const START_MS = 15_000;
+/** The real one leaves this much time for its answer. */
+const SHUTDOWN_MS = 1_000;
+
+/** logrus' levels in our words. */
+const LEVELS: Readonly<Record<string, LogLevel>> = { panic: 'fatal', warn: 'warning' };
+
+interface Plan {
+  readonly config: MeepoConfig;
+  readonly given: ReadonlySet<string>;
+  readonly identity: Identity;
+  readonly identityFile: string;
+}
+
+async function plan(context: MeepoContext): Promise<Plan> {
+  const { flags, io, signal } = context;
+  const { config, given, notes } = await loadConfig(chosenConfig(context));
+  for (const note of notes) io.stderr(`awl: warning: ${note}\n`);
+  const identityFile = flags.get('identity-file') ?? flags.get('filename') ?? config.identityFile;
+  const identity = await loadIdentity(identityFile, flags.get('passphrase-file'), signal);
+  return { config, given, identity, identityFile };
+}
+
+function levelOf(flags: ReadonlyMap<string, string>, config: MeepoConfig): LogLevel {
+  const typed = flags.get('log-level') ?? config.log.level;
+  const level = LEVELS[typed] ?? LOG_LEVELS.find((one) => one === typed);
+  if (level) return level;
+  throw new AwlError('USAGE_BAD_VALUE', `${JSON.stringify(typed.slice(0, 40))} is no log level`, {
+    hint: `levels: ${LOG_LEVELS.join(', ')}`,
+  });
+}
+
+/** `serve`: a daemon, or in the foreground with `--daemon=false` until it is stopped. */
+export async function runServe(context: MeepoContext): Promise<number> {
+  const planned = await plan(context);
+  const daemon = context.flags.get('daemon') ?? String(planned.config.daemon);
+  await refuseSecond(context);
+  return daemon === 'true' ? detach(context, planned) : stay(context, planned);
+}
+
+/** True if a daemon answers on this folder's socket. */
+async function answers({ daemon, signal }: MeepoContext): Promise<boolean> {
+  if (!existsSync(daemon.socket)) return false;
+  return callDaemon({ socket: daemon.socket }, 'whoami', {}, signal).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function refuseSecond(context: MeepoContext): Promise<void> {
+  if (!(await answers(context))) return;
+  throw new AwlError('MEEPO_REFUSED', 'Meepo is running already', {
+    hint: 'stop it with: awl meepo shutdown',
+  });
+}
+
+function nodeOf({ config, given, identity }: Plan, context: MeepoContext): MeepoNode {
+  const log = createLogger({ level: levelOf(context.flags, config) });
+  const address = context.flags.get('address');
+  const { auth, acl, transport, signaling } = config;
+  // The real one's default server is somebody else's: it is used where the file names it.
+  const url = given.has('signaling') ? signaling?.url : undefined;
+  return new MeepoNode({
+    keys: identity.keys,
+    webrtc: {
+      iceServers: transport.iceServers ?? [],
+      ...(address !== undefined && { onlyAddress: address }),
+    },
+    access: {
+      ...(auth.name === 'secret' && auth.secret !== undefined && { secret: auth.secret }),
+      allows: acl?.allows ?? [],
+      blocks: acl?.blocks ?? [],
+    },
+    ...(url ? { redis: parseRedisUrl(url) } : {}),
+    log,
+  });
+}
+
+async function stay(context: MeepoContext, planned: Plan): Promise<number> {
+  const { config } = planned;
+  const stop = new AbortController();
+  const node = nodeOf(planned, context);
+  const log = createLogger({ level: levelOf(context.flags, config) });
+  const servers: Server[] = [];
+  const begun = Date.now();
+  try {
+    const api = () =>
+      apiServer({
+        node,
+        version: versionFields(),
+        status: () => ({
+          id: node.id,
+          uptimeSeconds: Math.round((Date.now() - begun) / 1000),
+          access: node.access.summary,
+          ...node.status(),
+        }),
+        shutdown: () => setTimeout(() => stop.abort(), SHUTDOWN_MS),
+        log,
+      });
+    ensureMeepoDirectory(context.io.env);
+    servers.push(await listenSocket(api(), socketPath(context.io.env)));
+    servers.push(await listenPort(api(), config.api.host, config.api.port));
+    context.io.stderr(`Meepo ${node.id}: ${oneLine(node.access.summary)}\n`);
+    await untilAborted(AbortSignal.any([stop.signal, context.signal]));
+    return 0;
+  } finally {
+    for (const server of servers) {
+      server.closeAllConnections();
+      server.close();
+    }
+    await node.close();
+  }
+}
+
+function listening(server: Server, where: string, listen: (done: () => void) => void): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const onError = (cause: Error) =>
+      reject(
+        new AwlError('TCP_BIND', `the API cannot listen on ${where}: ${errorText(cause)}`, {
+          hint: 'another Meepo may run; api.port in the configuration names another port',
+          cause,
+        }),
+      );
+    server.once('error', onError);
+    listen(() => {
+      server.off('error', onError);
+      resolve(server);
+    });
+  });
+}
+
+function listenPort(server: Server, host: string, port: number): Promise<Server> {
+  return listening(server, `${host}:${port}`, (done) => server.listen(port, host, done));
+}
+
+/** 0600 before anybody can connect. */
+async function listenSocket(server: Server, path: string): Promise<Server> {
+  // Nobody answers there (it was asked before): what is left of a daemon that was killed.
+  rmSync(path, { force: true });
+  const mask = process.umask(0o177);
+  try {
+    await listening(server, path, (done) => server.listen(path, done));
+  } finally {
+    process.umask(mask);
+  }
+  chmodSync(path, 0o600);
+  return server;
+}
+
+/** Starts the same line as a process of its own and waits until it answers. */
+async function detach(context: MeepoContext, planned: Plan): Promise<number> {
+  const { flags, io, signal } = context;
+  const { passphrase } = planned.identity;
+  // Said here, where somebody reads it, and checked before anything is started.
+  const probe = new (await import('../../meepo/access.js')).Access({
+    ...(planned.config.auth.secret !== undefined && { secret: planned.config.auth.secret }),
+    allows: planned.config.acl?.allows ?? [],
+    blocks: planned.config.acl?.blocks ?? [],
+  });
+  levelOf(flags, planned.config);
+  ensureMeepoDirectory(io.env);
+  const kept = [...flags].filter(([name]) => !['daemon', 'passphrase-file'].includes(name));
+  const args = kept.map(([name, value]) => `--${name}=${value}`);
+  if (passphrase !== undefined) args.push('--passphrase-file=/dev/stdin');
+  const log = openSync(logPath(io.env), 'a', 0o600);
+  const child = spawn(
+    process.execPath,
+    [process.argv[1] ?? '', 'meepo', 'serve', '--daemon=false', ...args],
+    {
+      detached: true,
+      stdio: [passphrase === undefined ? 'ignore' : 'pipe', log, log],
+    },
+  );
+  closeSync(log);
+  child.stdin?.end(`${passphrase}\n`);
+  let ended: number | string | undefined;
+  child.once('exit', (status, name) => {
+    ended = name ?? status ?? 1;
+  });
+  const until = performance.now() + START_MS;
+  while (performance.now() < until && ended === undefined) {
+    if (await answers(context)) {
+      child.unref();
+      io.stderr(`Meepo: ${oneLine(probe.summary)}\n`);
+      return 0;
+    }
+    await sleep(100, signal);
+  }
+  if (ended === undefined) child.kill();
+  throw new AwlError(
+    'MEEPO_UNAVAILABLE',
+    `the daemon does not start${ended === undefined ? '' : ` (${ended})`}`,
+    {
+      hint: `its last words are in ${logPath(io.env)}`,
+    },
+  );
+}

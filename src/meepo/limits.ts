@@ -1,0 +1,46 @@
+/**
+ * Limits and times of a Meepo node (shared spec of Meepo 0.7, sections 5 to 11); `_BYTES` and `_MS` are the units.
+ */
+
+/** An answer to an offer over Redis, to a control request, and the gathering of candidates (Meepo's own). */
+export const WIRE_MS = 13_000;
+export const REQUEST_MS = 17_000;
+export const GATHER_MS = 17_000;
+/** Until a path that was agreed on must be there. */
+export const CONNECT_MS = 20_000;
+/** A real node loses its last answer, and then crashes, if the connection ends right behind it. */
+export const LINGER_MS = 2_500;
+/** A disconnected path that comes back within this time is the same path. */
+export const LOST_MS = 15_000;
+
+/** Peers at once; whoever knows our id may connect. */
+export const TRANSPORTS_MAX = 128;
+/** Offers that are answered side by side, and per peer in a minute. */
+export const OFFERS_MAX = 16;
+export const OFFERS_PER_PEER = 10;
+/** Offers remembered, so that one that is played again costs nothing. */
+export const OFFERS_SEEN = 4_096;
+/** Control requests of a peer that are worked on at once, and sessions remembered against replay. */
+export const REQUESTS_MAX = 64;
+export const SESSIONS_SEEN = 4_096;
+
+/** Teleportations that peers made here, in all and of one of them; connections of one peer. */
+export const SINKS_MAX = 1_024;
+export const SINKS_PER_PEER = 64;
+export const STREAMS_PER_PEER = 512;
+/** A dialled target waits this long for its data channel. */
+export const LABEL_MS = 10_000;
+export const DIAL_MS = 10_000;
+
+/** A real node cannot read more than 32 kB in one message; 16 kB leave room for others on the same path. */
+export const MESSAGE_BYTES = 16 * 1024;
+/** What a WebRTC path may hold that the network has not taken, before senders wait. */
+export const OUT_HIGH_BYTES = 256 * 1024;
+/** What may wait for readers on one path before the peer is told to stop; and how long one reader may cause that. */
+export const IN_HIGH_BYTES = 4 * 1024 * 1024;
+export const STALL_MS = 30_000;
+/** After one side of a connection ended, a wire without half-close waits this long for the rest of the answer. */
+export const HALF_CLOSED_MS = 5_000;
+
+/** Candidates of a session description that are looked at. */
+export const CANDIDATES_MAX = 32;

@@ -1,0 +1,207 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { AwlError, errorText } from '../errors.js';
+import type { Logger } from '../log.js';
+import { encodeBody } from '../wire/meepo/packet.js';
+import { bcryptSecret, bindSecret, type Place } from './access.js';
+import { formatPlace, parsePlace } from './destination.js';
+import { STREAMS_PER_PEER } from './limits.js';
+import { splice } from './splice.js';
+import type { Transport } from './transport.js';
+
+/** What `teleport` and `teleportation new` ask for. */
+export interface TeleportRequest {
+  readonly peer: string;
+  readonly remote: string;
+  readonly name?: string;
+  /** `HOST:PORT`; a free loopback port without it. */
+  readonly local?: string;
+  readonly secret?: string;
+  /** `socks5` for what the proxy makes: it has no listener of its own. */
+  readonly network?: 'tcp' | 'socks5';
+}
+
+/** A teleportation that we made: our end listens, the peer's end dials. */
+export interface Source {
+  readonly name: string;
+  readonly peer: string;
+  readonly source: Place;
+  /** The peer's end, in the words that we sent. */
+  readonly remote: string;
+  readonly streams: ReadonlySet<Duplex>;
+}
+
+interface OwnSource extends Source {
+  readonly transport: Transport;
+  readonly streams: Set<Duplex>;
+  readonly server: Server | undefined;
+  count: number;
+  /** When its last connection ended, for what is closed when idle. */
+  idleSince: number;
+}
+
+const SOCKS: Place = { network: 'socks5', host: '0.0.0.0', port: 0 };
+
+/** The far end of what we teleport: listens, and asks the peer for every connection. */
+export class Sources {
+  readonly #id: string;
+  readonly #log: Logger;
+  readonly #sources = new Map<string, OwnSource>();
+
+  constructor(id: string, log: Logger) {
+    this.#id = id;
+    this.#log = log;
+  }
+
+  get all(): readonly Source[] {
+    return [...this.#sources.values()];
+  }
+
+  get(name: string): Source | undefined {
+    return this.#sources.get(name);
+  }
+
+  /** A teleportation with a listener to the same place, as `teleport` returns it again. */
+  find(peer: string, remote: string): Source | undefined {
+    return this.all.find((one) => one.peer === peer && one.remote === remote && one.source.network === 'tcp');
+  }
+
+  /** @throws AwlError TCP_BIND, MEEPO_REFUSED, MEEPO_UNAVAILABLE, USAGE_BAD_VALUE */
+  async create(transport: Transport, request: TeleportRequest, signal?: AbortSignal): Promise<Source> {
+    const { remote, network = 'tcp' } = request;
+    parsePlace('tcp', remote);
+    const plain = `tcp:${remote}`;
+    // Two peers may have the same service: only a name that somebody typed must be free.
+    const name = request.name || (this.#sources.has(plain) ? `${plain}:${transport.peer}` : plain);
+    if (this.#sources.has(name)) {
+      throw new AwlError('MEEPO_REFUSED', `teleportation exists: ${name.slice(0, 100)}`, {
+        hint: 'choose another name with -n, or close that one',
+      });
+    }
+    const listener = network === 'tcp' ? await listen(request.local) : undefined;
+    const source = listener?.place ?? SOCKS;
+    const made: OwnSource = {
+      name,
+      peer: transport.peer,
+      source,
+      remote,
+      transport,
+      streams: new Set(),
+      server: listener?.server,
+      count: 0,
+      idleSince: performance.now(),
+    };
+    try {
+      const body = encodeBody({
+        Name: name,
+        LocalNetwork: source.network,
+        LocalAddress: formatPlace(source),
+        RemoteNetwork: 'tcp',
+        RemoteAddress: remote,
+        HashedSecret: await this.#hashed(transport, request.secret),
+      });
+      await transport.conversation.request('newTeleportation', body, signal);
+      if (transport.state === 'closed') throw new AwlError('MEEPO_UNAVAILABLE', 'transport closed');
+    } catch (error) {
+      listener?.server.close();
+      throw error;
+    }
+    this.#sources.set(name, made);
+    listener?.server.on('connection', (socket: Socket) => void this.#serve(made, socket));
+    return made;
+  }
+
+  /** Opens one connection of a teleportation. @throws AwlError with the peer's words */
+  async connect(name: string, signal?: AbortSignal): Promise<Duplex> {
+    const source = this.#sources.get(name);
+    if (!source) throw new AwlError('MEEPO_REFUSED', 'teleportation not exists');
+    const { transport } = source;
+    if (source.streams.size >= STREAMS_PER_PEER) throw new AwlError('LIMIT_REACHED', 'too many connections');
+    source.count += 1;
+    const label = `${name}:${source.count}`;
+    await transport.conversation.request('doTeleport', encodeBody({ Name: name, Label: label }), signal);
+    const stream = await transport.link.openStream(label);
+    source.streams.add(stream);
+    stream.once('close', () => {
+      source.streams.delete(stream);
+      source.idleSince = performance.now();
+    });
+    return stream;
+  }
+
+  /** True if the wire under it tells the end of one direction from the end of both. */
+  halfClose(name: string): boolean {
+    return this.#sources.get(name)?.transport.link.halfClose ?? false;
+  }
+
+  /** Ends it here, without a word to the peer; false if there is none of that name. */
+  close(name: string): boolean {
+    const source = this.#sources.get(name);
+    if (!source) return false;
+    this.#sources.delete(name);
+    source.server?.close();
+    for (const stream of source.streams) stream.destroy();
+    return true;
+  }
+
+  /** Names of proxy-made ones that nobody has used for so long. */
+  idle(ms: number): string[] {
+    const before = performance.now() - ms;
+    return [...this.#sources.values()]
+      .filter(({ server, streams, idleSince }) => !server && streams.size === 0 && idleSince < before)
+      .map(({ name }) => name);
+  }
+
+  forget(transport: Transport): void {
+    for (const source of [...this.#sources.values()]) {
+      if (source.transport === transport) this.close(source.name);
+    }
+  }
+
+  /** A secret that another awl can use for nothing else; toward the real one there is only its own form. */
+  async #hashed(transport: Transport, secret: string | undefined): Promise<string> {
+    if (secret === undefined || secret === '') return '';
+    const { isAwl, bindingKey, peer } = transport;
+    if (isAwl && bindingKey) return bindSecret(secret, { source: this.#id, sink: peer, key: bindingKey });
+    return bcryptSecret(secret);
+  }
+
+  async #serve(source: OwnSource, socket: Socket): Promise<void> {
+    socket.on('error', () => {});
+    try {
+      const stream = await this.connect(source.name);
+      splice(socket, stream, { halfClose: source.transport.link.halfClose, dialled: false });
+    } catch (error) {
+      this.#log.info(`${source.name}: ${errorText(error)}`);
+      // A reset says that there is nobody; an ordinary end would look like an empty answer.
+      socket.resetAndDestroy();
+    }
+  }
+}
+
+async function listen(
+  local: string | undefined,
+): Promise<{ readonly server: Server; readonly place: Place }> {
+  const wanted = local === undefined || local === '' ? undefined : parsePlace('tcp', local);
+  const [host, port] = [wanted?.host || '127.0.0.1', wanted?.port ?? 0];
+  // Paused until somebody reads: what a client says before its connection stands is not lost.
+  const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      const place = formatPlace({ network: 'tcp', host, port });
+      reject(
+        new AwlError('TCP_BIND', `listen tcp ${place}: ${errorText(cause)}`, {
+          hint: 'choose another address with -l',
+          cause,
+        }),
+      );
+    });
+    server.listen(port, host, () => {
+      server.removeAllListeners('error');
+      server.on('error', () => {});
+      const at = server.address();
+      const real = typeof at === 'object' && at !== null ? at.port : port;
+      resolve({ server, place: { network: 'tcp', host, port: real } });
+    });
+  });
+}

@@ -1,0 +1,120 @@
+import type { Duplex } from 'node:stream';
+import type { MeepoKeys } from '../wire/meepo/keys.js';
+import { Conversation, type ConversationOptions, type Handler } from './conversation.js';
+import { LOST_MS } from './limits.js';
+import type { ChannelInfo, LinkEvents, LinkState, MeepoLink } from './link.js';
+
+export interface TransportOptions {
+  readonly keys: MeepoKeys;
+  readonly peer: string;
+  /** Who made the offer: decides which of two transports that crossed stays. */
+  readonly offerer: string;
+  readonly handlers: (transport: Transport) => Readonly<Record<string, Handler>>;
+  readonly broadcast?: ConversationOptions['broadcast'];
+  readonly onStream: (transport: Transport, label: string, stream: Duplex) => void;
+  /** The path is gone for good. */
+  readonly onGone: (transport: Transport) => void;
+}
+
+/** One peer and the path to it. The link comes later, since its events are needed to make it. */
+export class Transport {
+  readonly peer: string;
+  readonly offerer: string;
+  readonly madeAt = performance.now();
+  readonly conversation: Conversation;
+  readonly events: LinkEvents;
+  /** Key of the offer that made this transport; ties secrets to it. */
+  bindingKey: Buffer | undefined;
+  /** True once the peer told that it is awl. */
+  isAwl = false;
+  readonly #options: TransportOptions;
+  readonly #watchers = new Set<() => void>();
+  #link: MeepoLink | undefined;
+  #lost: NodeJS.Timeout | undefined;
+  #gone = false;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    this.peer = options.peer;
+    this.offerer = options.offerer;
+    this.conversation = new Conversation({
+      keys: options.keys,
+      peer: options.peer,
+      send: (bytes) => this.link.sendSys(bytes),
+      handlers: options.handlers(this),
+      ...(options.broadcast && { broadcast: options.broadcast }),
+    });
+    this.events = {
+      state: (state) => this.#changed(state),
+      sys: (bytes) => this.conversation.receive(bytes),
+      stream: (label, stream) => options.onStream(this, label, stream),
+    };
+  }
+
+  get link(): MeepoLink {
+    if (!this.#link) throw new Error('the transport is not connected');
+    return this.#link;
+  }
+
+  set link(link: MeepoLink) {
+    this.#link = link;
+  }
+
+  get state(): LinkState {
+    return this.#gone ? 'closed' : (this.#link?.state ?? 'new');
+  }
+
+  get channels(): readonly ChannelInfo[] {
+    return this.#link?.channels ?? [];
+  }
+
+  /** Resolves when the path is there. @throws Error when it is gone, or the signal's reason */
+  async connected(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.state === 'connected') return;
+      if (['failed', 'closed'].includes(this.state)) throw new Error(`the transport is ${this.state}`);
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          this.#watchers.delete(wake);
+          signal.removeEventListener('abort', wake);
+          resolve();
+        };
+        this.#watchers.add(wake);
+        signal.addEventListener('abort', wake, { once: true });
+      });
+    }
+  }
+
+  /** Ends it here; the peer sees its path close. Idempotent, never rejects. */
+  async close(): Promise<void> {
+    this.#end();
+    await this.#link?.close();
+  }
+
+  #changed(state: LinkState): void {
+    clearTimeout(this.#lost);
+    if (state === 'disconnected') {
+      this.#lost = setTimeout(() => void this.close(), LOST_MS);
+      this.#lost.unref();
+    }
+    if (state === 'failed' || state === 'closed') {
+      void this.close();
+      return;
+    }
+    this.#wake();
+  }
+
+  #end(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    clearTimeout(this.#lost);
+    this.conversation.close();
+    this.#wake();
+    this.#options.onGone(this);
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#watchers]) wake();
+  }
+}

@@ -1,0 +1,219 @@
+import type { Duplex } from 'node:stream';
+import type { RTCDataChannel, RTCPeerConnection } from 'werift';
+import { AwlError } from '../errors.js';
+import { type DataPort, DataStream } from './data-stream.js';
+import { Inbox } from './inbox.js';
+import { GATHER_MS, MESSAGE_BYTES, OUT_HIGH_BYTES } from './limits.js';
+import type { ChannelInfo, LinkEvents, LinkState, MeepoLink } from './link.js';
+import { restrainSdp } from './sdp.js';
+import { moveWindow } from './werift-inside.js';
+
+const SYS = 'sys';
+const IGNORED = '_IGNORE_';
+
+export interface WebrtcSettings {
+  /** `stun:host:port` and `turn:user:password@host:port`. */
+  readonly iceServers: readonly string[];
+  /** Only this address of ours: tests and demos on one machine. */
+  readonly onlyAddress?: string;
+}
+
+/** A connection that was begun: its own description, and the path that becomes of it. */
+export interface WebrtcOffer {
+  readonly sdp: string;
+  readonly link: MeepoLink;
+  /** Takes the peer's answer; the link's state tells what becomes of it. */
+  accept(answer: string): Promise<void>;
+}
+
+function iceServer(text: string): { urls: string; username?: string; credential?: string } {
+  const [, user, password, place] = /^turn:([^:@]+):([^@]+)@(.+)$/.exec(text) ?? [];
+  if (user === undefined || password === undefined) return { urls: text };
+  return { urls: `turn:${place}`, username: user, credential: password };
+}
+
+async function connection(settings: WebrtcSettings): Promise<RTCPeerConnection> {
+  // Five hundred files: only who opens a transport waits for them.
+  const { RTCPeerConnection: Connection } = await import('werift');
+  const { onlyAddress } = settings;
+  return new Connection({
+    iceServers: settings.iceServers.map(iceServer),
+    ...(onlyAddress !== undefined && {
+      iceInterfaceAddresses: { udp4: onlyAddress },
+      iceAdditionalHostAddresses: [onlyAddress],
+      iceUseIpv6: false,
+    }),
+  });
+}
+
+/** Waits for all candidates: Meepo sends one description and nothing after it. */
+async function gathered(pc: RTCPeerConnection): Promise<string> {
+  if (pc.iceGatheringState !== 'complete') {
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(
+        () =>
+          reject(new AwlError('STUN_UNREACHABLE', 'gather timeout', { hint: 'check transport.iceServers' })),
+        GATHER_MS,
+      );
+      pc.iceGatheringStateChange.subscribe((state) => {
+        if (state !== 'complete') return;
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+  return pc.localDescription?.sdp ?? '';
+}
+
+/** Begins a connection. @throws AwlError STUN_UNREACHABLE */
+export async function offerWebrtc(settings: WebrtcSettings, events: LinkEvents): Promise<WebrtcOffer> {
+  const pc = await connection(settings);
+  const link = new WebrtcLink(pc, events);
+  try {
+    // Without a channel there is nothing to offer; the real one makes this very one.
+    pc.createDataChannel(IGNORED);
+    await pc.setLocalDescription(await pc.createOffer());
+    const accept = async (answer: string) => {
+      const sdp = restrainSdp(answer, { allowLoopback: settings.onlyAddress !== undefined });
+      await pc.setRemoteDescription({ type: 'answer', sdp });
+    };
+    return { sdp: await gathered(pc), link, accept };
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+}
+
+/** Answers an offer. @throws AwlError STUN_UNREACHABLE; Error for a description that cannot be used */
+export async function answerWebrtc(
+  settings: WebrtcSettings,
+  offer: string,
+  events: LinkEvents,
+): Promise<{ readonly sdp: string; readonly link: MeepoLink }> {
+  const pc = await connection(settings);
+  const link = new WebrtcLink(pc, events);
+  try {
+    const sdp = restrainSdp(offer, { allowLoopback: settings.onlyAddress !== undefined });
+    await pc.setRemoteDescription({ type: 'offer', sdp });
+    await pc.setLocalDescription(await pc.createAnswer());
+    return { sdp: await gathered(pc), link };
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+}
+
+function opened(channel: RTCDataChannel): Promise<void> {
+  if (channel.readyState === 'open') return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    channel.stateChanged.subscribe((state) => {
+      if (state === 'open') resolve();
+      else if (state !== 'connecting') reject(new Error('the data channel is closed'));
+    });
+  });
+}
+
+class WebrtcLink implements MeepoLink {
+  readonly kind = 'webrtc';
+  readonly halfClose = false;
+  readonly #pc: RTCPeerConnection;
+  readonly #events: LinkEvents;
+  readonly #channels = new Map<RTCDataChannel, DataStream | undefined>();
+  readonly #inbox: Inbox;
+  readonly #port: DataPort;
+  #sys: Promise<RTCDataChannel> | undefined;
+  #closed: Promise<void> | undefined;
+  #state: LinkState = 'new';
+
+  constructor(pc: RTCPeerConnection, events: LinkEvents) {
+    this.#pc = pc;
+    this.#events = events;
+    this.#inbox = new Inbox((bytes) => moveWindow(pc, bytes));
+    const channels = this.#channels;
+    this.#port = {
+      inbox: this.#inbox,
+      get allowance() {
+        return Math.max(MESSAGE_BYTES, Math.floor(OUT_HIGH_BYTES / Math.max(1, channels.size - 1)));
+      },
+    };
+    pc.connectionStateChange.subscribe((state) => this.#to(state));
+    pc.onDataChannel.subscribe((channel) => this.#arrived(channel));
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  get channels(): readonly ChannelInfo[] {
+    return [...this.#channels.keys()].map(({ label, readyState }) => ({ label, state: readyState }));
+  }
+
+  async sendSys(bytes: Buffer): Promise<void> {
+    this.#sys ??= this.#openSys();
+    const channel = await this.#sys;
+    if (channel.readyState !== 'open') throw new Error('the control channel is closed');
+    channel.send(bytes);
+  }
+
+  async openStream(label: string): Promise<Duplex> {
+    if (this.#state !== 'connected') throw new Error('the transport is not connected');
+    const channel = this.#pc.createDataChannel(label, { ordered: true });
+    const stream = this.#stream(channel);
+    await opened(channel);
+    return stream;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#shut();
+    return this.#closed;
+  }
+
+  async #shut(): Promise<void> {
+    this.#to('closed');
+    this.#inbox.close();
+    for (const stream of this.#channels.values()) stream?.destroy();
+    await this.#pc.close().catch(() => {});
+  }
+
+  #to(state: LinkState): void {
+    if (this.#state === state || this.#state === 'closed') return;
+    this.#state = state;
+    this.#events.state(state);
+  }
+
+  async #openSys(): Promise<RTCDataChannel> {
+    const channel = this.#pc.createDataChannel(SYS, { ordered: true });
+    this.#bindSys(channel);
+    await opened(channel);
+    return channel;
+  }
+
+  #bindSys(channel: RTCDataChannel): void {
+    this.#channels.set(channel, undefined);
+    channel.onMessage.subscribe((message) => this.#events.sys(Buffer.from(message as Buffer)));
+    this.#forget(channel);
+  }
+
+  #arrived(channel: RTCDataChannel): void {
+    if (channel.label === IGNORED) return;
+    if (channel.label === SYS) {
+      this.#bindSys(channel);
+      this.#sys ??= opened(channel).then(() => channel);
+      return;
+    }
+    this.#events.stream(channel.label, this.#stream(channel));
+  }
+
+  #stream(channel: RTCDataChannel): DataStream {
+    const stream = new DataStream(channel, this.#port);
+    this.#channels.set(channel, stream);
+    this.#forget(channel);
+    return stream;
+  }
+
+  #forget(channel: RTCDataChannel): void {
+    channel.stateChanged.subscribe((state) => {
+      if (state === 'closed') this.#channels.delete(channel);
+    });
+  }
+}
