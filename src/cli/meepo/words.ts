@@ -46,7 +46,7 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     name: 'host',
     short: 'H',
     type: 'text',
-    help: 'Daemon API base url (default: the daemon’s socket, else http://127.0.0.1:12345)',
+    help: 'Daemon API base url (default: its socket)',
   },
   { name: 'log-level', type: 'text', help: 'Logging level of serve' },
 ];
