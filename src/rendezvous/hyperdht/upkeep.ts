@@ -97,7 +97,7 @@ export class Upkeep {
           server.refresh();
           if (healthy)
             this.#options.log.debug('the way to us through the DHT is interrupted; announcing anew');
-          if (performance.now() - good > DHT_STALE_MS) this.#options.onStale();
+          if (node.destroyed || performance.now() - good > DHT_STALE_MS) this.#options.onStale();
         }
         healthy = found;
         await this.#pause(found ? this.#restMs : DHT_CHECK_SOON_MS, signal);
