@@ -9,7 +9,7 @@ import { tempDir } from './tmp.js';
 const NAMES = { a: 'alice@awl.test/laptop', b: 'bob@awl.test/nas' } as const;
 const PAYLOAD = join(ROOT, 'scripts/demo-payload.mjs');
 
-/** Two people who trust each other, letters over a folder, and the lab's roles to run them in. */
+/** Two people who trust each other, letters over a folder unless another rendezvous is named, and the lab's roles to run them in. */
 export class LabPair {
   readonly #repos: Readonly<Record<'a' | 'b', string>>;
   readonly #letters = tempDir();
@@ -32,7 +32,8 @@ export class LabPair {
     const peer = who === 'a' ? 'b' : 'a';
     const line = [AWL, '--json', '--app-id=test', '--log-level=debug', `--app-repo=${this.#repos[who]}`];
     line.push(`--host-info=${NAMES[who]}`, `--peer-info=${NAMES[peer]}`, `--state-dir=${tempDir()}`);
-    line.push(`--file-dir=${this.#letters}`, ...args);
+    if (!args.some((arg) => arg.startsWith('--rendezvous='))) line.push(`--file-dir=${this.#letters}`);
+    line.push(...args);
     return new AwlProcess(lab.spawn(role, process.execPath, line));
   }
 
