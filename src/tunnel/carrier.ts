@@ -51,6 +51,8 @@ export interface Carrier {
   /** Without it datagrams travel in the stream's records. */
   readonly datagrams?: DatagramPort;
   stats?(): CarrierStats;
+  /** Keeps the datagrams when the carrier is closed, for the next one; whoever takes them closes them. */
+  keepDatagrams?(): DatagramPort & { close(): Promise<void> };
   /** Gives sockets back once the stream is closed. */
   close(): Promise<void>;
 }

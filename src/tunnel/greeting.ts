@@ -79,7 +79,8 @@ function exchange(
       drained: () => {},
       closed: (error) => reject(isAwlError(error) ? error : lost('it broke')),
     });
-    if (!link.datagrams.available) say();
+    // A secure stream is connected already, whatever becomes of the datagrams beside it.
+    if (!link.datagrams.available || link.carrier.secure) say();
     else knock();
   });
 }

@@ -4,10 +4,12 @@ import type { PunchRole } from '../wire/confirm.js';
 import {
   bareFrame,
   bodyNumber,
+  bodyText,
   countFrame,
   encodeFrame,
   numberFrame,
   type TunnelFrame,
+  textFrame,
 } from '../wire/tunnel-frame.js';
 import type { TunnelHello } from '../wire/tunnel-hello.js';
 import { TUNNEL_CLOSE_MS, TUNNEL_DATAGRAM_BYTES } from '../wire/tunnel-limits.js';
@@ -54,6 +56,8 @@ export class Tunnel {
   readonly #datagrams = new Map<number, DatagramHandler>();
   readonly #channels: Channels;
   readonly #counters = new Counters();
+  #onOffer: ((text: string) => void) | undefined;
+  #offer: string | undefined;
   #link: Link | undefined;
   /** Where we are moving to. */
   #next: Link | undefined;
@@ -101,6 +105,19 @@ export class Tunnel {
   onDatagrams(id: number, handler: DatagramHandler): () => void {
     this.#datagrams.set(id, handler);
     return () => this.#datagrams.delete(id);
+  }
+
+  /** Tells the peer something about ways to meet, which its {@link onOffer} is told. */
+  offer(text: string): void {
+    this.#sequence.send(textFrame('offer', 0, text));
+  }
+
+  /** Subscribes to the peer's offers; one that came before is told at once. */
+  onOffer(handler: (text: string) => void): void {
+    this.#onOffer = handler;
+    const early = this.#offer;
+    this.#offer = undefined;
+    if (early !== undefined) handler(early);
   }
 
   /** Sends one datagram of a channel: unordered, once, perhaps not at all. False if it is too large. */
@@ -239,10 +256,16 @@ export class Tunnel {
     if (!this.#over) this.#datagrams.get(channel)?.(payload);
   }
 
+  #offered(text: string): void {
+    if (this.#onOffer) this.#onOffer(text);
+    else this.#offer = text;
+  }
+
   #frame(frame: TunnelFrame): void {
     if (frame.type === 'ping') this.#sequence.send({ ...frame, type: 'pong' });
     else if (frame.type === 'pong') this.#counters.ponged(bodyNumber(frame));
     else if (frame.type === 'bye') this.#end(undefined, 'the peer closed the tunnel');
+    else if (frame.type === 'offer') this.#offered(bodyText(frame));
     else if (frame.type === 'datagram') this.#datagram(frame.channel, Buffer.from(frame.body));
     else this.mux.receive(frame);
   }

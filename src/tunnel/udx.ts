@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { AwlError, errorText } from '../errors.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import type { TunnelKeys } from '../wire/tunnel-keys.js';
-import type { ByteStream, Carrier } from './carrier.js';
+import type { ByteStream, Carrier, DatagramPort } from './carrier.js';
 
 /** What we use of a UDX socket; datagrams that are not UDX's come as `message`. */
 interface UdxSocket extends EventEmitter {
@@ -71,25 +71,35 @@ export async function openUdx({ local, peer, keys, release }: UdxOptions): Promi
   const stream = udx.createStream(keys.receive.streamId);
   stream.connect(socket, keys.send.streamId, peer.port, host);
   let closing = false;
+  let kept = false;
+  const datagrams: DatagramPort = {
+    send: (data) => {
+      if (!closing) socket.trySend(data, peer.port, host);
+    },
+    subscribe: (listener) => void socket.on('message', listener),
+  };
+  const close = async () => {
+    if (closing) return;
+    closing = true;
+    await socket.close();
+  };
   return {
     kind: 'udp',
     peer,
     stream,
     keys,
-    datagrams: {
-      send: (data) => {
-        if (!closing) socket.trySend(data, peer.port, host);
-      },
-      subscribe: (listener) => void socket.on('message', listener),
-    },
+    datagrams,
     stats: () => ({
       rttMs: stream.rtt,
       packets: stream.packetsTransmitted,
       repeated: stream.retransmits,
     }),
-    close: () => {
-      closing = true;
-      return socket.close();
+    keepDatagrams: () => {
+      kept = true;
+      return { ...datagrams, close };
+    },
+    close: async () => {
+      if (!kept) await close();
     },
   };
 }

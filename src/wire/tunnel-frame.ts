@@ -24,6 +24,7 @@ export const FRAME_TYPES = {
   ack: 11,
   resume: 12,
   datagram: 13,
+  offer: 14,
 } as const;
 export type FrameType = keyof typeof FRAME_TYPES;
 
@@ -50,9 +51,18 @@ const BODIES: Readonly<Record<FrameType, readonly [min: number, max: number]>> =
   ack: [6, 6],
   resume: [6, 6],
   datagram: [0, TUNNEL_DATAGRAM_BYTES],
+  offer: [2, TUNNEL_TEXT_BYTES],
 };
 const NAMES = Object.keys(FRAME_TYPES) as FrameType[];
-const WHOLE_TUNNEL: ReadonlySet<FrameType> = new Set(['hello', 'ping', 'pong', 'bye', 'ack', 'resume']);
+const WHOLE_TUNNEL: ReadonlySet<FrameType> = new Set([
+  'hello',
+  'ping',
+  'pong',
+  'bye',
+  'ack',
+  'resume',
+  'offer',
+]);
 const NOTHING = new Uint8Array();
 
 /** The header alone: a data frame's body is not copied until it is sealed. */

@@ -12,18 +12,25 @@ export interface TunnelHello {
   readonly resume?: Buffer;
   /** Targets beyond that list may be asked for; rules that the other side does not see decide. */
   readonly any?: boolean;
+  /** The side would move the tunnel to TCP: `tcp` among the `caps`. */
+  readonly tcp?: boolean;
 }
 
 const ANY_CAP = 'any';
 
 const EXPORTS_MAX = 256;
 const CAP_KEEP = 'keep';
+const CAP_TCP = 'tcp';
 const TOKEN = /^[A-Za-z0-9_-]{22}$/;
 
-/** JSON: `v` the version, `exports` a list of texts, `caps` a list of names of additions (`any`, `keep`), `resume` the token. */
+/** JSON: `v` the version, `exports` a list of texts, `caps` a list of names of additions (`any`, `keep`, `tcp`), `resume` the token. */
 export function encodeHello(hello: TunnelHello): string {
   const exports = hello.exports.slice(0, EXPORTS_MAX);
-  const caps = [...(hello.any ? [ANY_CAP] : []), ...(hello.keeps ? [CAP_KEEP] : [])];
+  const caps = [
+    ...(hello.any ? [ANY_CAP] : []),
+    ...(hello.keeps ? [CAP_KEEP] : []),
+    ...(hello.tcp ? [CAP_TCP] : []),
+  ];
   const resume = hello.resume && { resume: hello.resume.toString('base64url') };
   const text = () => JSON.stringify({ v: TUNNEL_VERSION, exports, caps, ...resume });
   while (Buffer.byteLength(text()) > TUNNEL_HELLO_BYTES) exports.pop();
@@ -57,6 +64,7 @@ export function readHello(frame: TunnelFrame): TunnelHello {
     keeps: Array.isArray(caps) && caps.includes(CAP_KEEP),
     ...(resume !== undefined && { resume: Buffer.from(resume, 'base64url') }),
     ...(Array.isArray(caps) && caps.includes(ANY_CAP) && { any: true }),
+    ...(Array.isArray(caps) && caps.includes(CAP_TCP) && { tcp: true }),
   };
 }
 
