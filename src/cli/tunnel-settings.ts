@@ -37,6 +37,7 @@ export function tunnelSettings(values: OptionValues): CliTunnel | undefined {
     ...(rules && { rules }),
     ...(socks5 && { socks5 }),
     ...(reconnectMs !== undefined && { reconnectMs }),
+    ...(values.flag('udp-only') && { udpOnly: true }),
   };
   const wire = values.choice('tunnel');
   if (wire !== 'tubus' && wire !== 'tubus-clear') return { tunnel, ...(stdio && { stdio }) };

@@ -58,6 +58,14 @@ export type AwlEvent =
       readonly message: string;
     }
   | {
+      /** The tunnel went over to a better path while the old one worked. */
+      readonly event: 'moved';
+      readonly session: string;
+      /** As in `reconnected`. */
+      readonly path: string;
+      readonly alien?: string;
+    }
+  | {
       /** The tunnel goes on over another path. */
       readonly event: 'reconnected';
       readonly session: string;

@@ -14,6 +14,8 @@ export interface Reconnecting {
   readonly hello: TunnelHello;
   /** Invites the peer again and punches. */
   readonly invite: (signal: AbortSignal) => Promise<Passage>;
+  /** The tunnel goes on over this one. */
+  readonly onPassage?: (passage: Passage) => void;
   readonly log: Logger;
 }
 
@@ -21,7 +23,10 @@ export interface Reconnecting {
  * Brings a new passage to a tunnel that lost its own, as often as it takes until the tunnel goes on or gives up.
  * Never rejects: why an attempt failed is a line in the log, and why the tunnel ended is the tunnel's to say.
  */
-export async function bringBack(tunnel: Tunnel, { hello, invite, log }: Reconnecting): Promise<void> {
+export async function bringBack(
+  tunnel: Tunnel,
+  { hello, invite, onPassage, log }: Reconnecting,
+): Promise<void> {
   const over = new AbortController();
   const stop = () => over.abort();
   void tunnel.closed.then(stop, stop);
@@ -31,6 +36,7 @@ export async function bringBack(tunnel: Tunnel, { hello, invite, log }: Reconnec
       await sleep(attempt === 0 ? 50 : backoffMs(attempt - 1, PAUSE), over.signal);
       const passage = await invite(over.signal);
       await tunnel.attach(await greetOver(passage, { ...hello, resume: tunnel.token }, over.signal));
+      onPassage?.(passage);
     } catch (error) {
       if (over.signal.aborted) return;
       const code = isAwlError(error) ? `${error.code}: ` : '';

@@ -44,6 +44,23 @@ export async function openTcpMapping(
   };
 }
 
+/** Where the outside sees a local TCP port, and nothing about its NAT. */
+export interface AskedTcp {
+  readonly local: Endpoint;
+  readonly mapped: Endpoint;
+  release(): Promise<void>;
+}
+
+/** @throws AwlError STUN_UNREACHABLE; the signal's reason */
+export async function askTcp(
+  { stun, bind }: TcpSettings,
+  o: { readonly log: Logger; readonly signal: AbortSignal },
+): Promise<AskedTcp> {
+  const binding = await firstAnswer(await resolveServers(stun, bind, o.signal), bind, o);
+  const { local, mapped } = binding;
+  return { local, mapped, release: () => free(binding) };
+}
+
 async function firstAnswer(
   servers: readonly Endpoint[],
   bind: Endpoint,

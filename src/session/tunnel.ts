@@ -19,6 +19,7 @@ import type { LivingTunnels } from './living.js';
 import type { Passage } from './passage.js';
 import { bringBack } from './reconnecting.js';
 import type { SessionSettings } from './settings.js';
+import { upgradeToTcp } from './tcp-upgrade.js';
 import type { TubusUse } from './tubus.js';
 
 /** What the built-in tunnel does on a passage. */
@@ -37,6 +38,8 @@ export interface TunnelSettings {
   readonly tubus?: TubusUse;
   /** How long a tunnel that lost its path is kept for the next one; default 10 minutes, 0 for not at all. */
   readonly reconnectMs?: number;
+  /** Stay on UDP even where TCP could be punched. */
+  readonly udpOnly?: boolean;
 }
 
 /** How a tunnel that lost its path comes to another one. */
@@ -69,14 +72,18 @@ export async function runTunnel(
     exports: wanted.exports.map(formatExport),
     keeps: reconnectMs > 0,
     ...(rules && { any: true }),
+    ...(!wanted.udpOnly && { tcp: true }),
   };
   const greeted = await greetOver(passage, hello, settings.signal);
   const { resume, keeps } = greeted.hello;
   if (resume || returning.only) {
-    await comeBack(greeted, resume && returning.living?.find(resume, passage), passage, log);
+    const tunnel = resume && returning.living?.find(resume, passage);
+    const back = await comeBack(greeted, tunnel, passage, log);
+    if (tunnel && back) void upgradeToTcp({ tunnel, passage, hello, settings, log });
     return 0;
   }
   const session = new TunnelSession(passage, settings, log);
+  const improve = (path: Passage) => void upgradeToTcp({ tunnel, passage: path, hello, settings, log });
   const tunnel: Tunnel = new Tunnel(
     {
       role: passage.role,
@@ -86,7 +93,7 @@ export async function runTunnel(
       onLost: (error) => {
         session.lost(error);
         const { invite } = returning;
-        if (invite) void bringBack(tunnel, { hello, invite, log });
+        if (invite) void bringBack(tunnel, { hello, invite, onPassage: improve, log });
       },
       onMoved: () => session.moved(tunnel),
       log,
@@ -95,6 +102,7 @@ export async function runTunnel(
     greeted,
   );
   returning.living?.add(tunnel, passage);
+  improve(passage);
   return session.serve(tunnel, wanted);
 }
 
@@ -104,18 +112,20 @@ async function comeBack(
   tunnel: Tunnel | undefined,
   passage: Passage,
   log: Logger,
-): Promise<void> {
+): Promise<boolean> {
   const peer = formatName(passage.peer);
   if (!tunnel) {
     log.warning(`${peer} wants to go on with a tunnel that is not here (any more)`);
     await declineResumption(greeted);
-    return;
+    return false;
   }
   try {
     await tunnel.attach(greeted);
+    return true;
   } catch (error) {
     if (!isAwlError(error)) throw error;
     log.warning(`${peer} did not come back: ${error.message}`);
+    return false;
   }
 }
 
@@ -143,11 +153,16 @@ class TunnelSession {
   }
 
   moved({ carrier }: Tunnel): void {
-    const ms = this.#away ? Math.round(performance.now() - this.#lostAt) : 0;
-    this.#away = false;
     const { session, peer } = this.#passage;
     const path = carrier?.kind ?? '';
     const at = carrier?.peer && formatEndpoint(carrier.peer);
+    if (!this.#away) {
+      this.#log.info(`the tunnel to ${formatName(peer)} moved to ${path} ${at ?? ''}`);
+      this.#settings.onEvent?.({ event: 'moved', session, path, ...(at && { alien: at }) });
+      return;
+    }
+    const ms = Math.round(performance.now() - this.#lostAt);
+    this.#away = false;
     this.#log.info(
       `the tunnel to ${formatName(peer)} goes on over ${path} ${at ?? ''}, ${ms} ms after the loss`,
     );

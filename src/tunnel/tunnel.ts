@@ -224,7 +224,8 @@ export class Tunnel {
   #lost(error: AwlError): void {
     if (this.#over) return;
     this.#leave();
-    this.#wait(error);
+    // The peer that is moving lets go of the old path first; if the new one fails, `attach` says so.
+    if (!this.#next) this.#wait(error);
   }
 
   #wait(error: AwlError): void {

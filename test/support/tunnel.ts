@@ -34,7 +34,7 @@ export async function serve(serveOne: (socket: Socket) => void): Promise<TestSer
   };
 }
 
-/** Tunnel settings as typed on a command line. */
+/** Tunnel settings as typed on a command line, with --udp-only unless `more` says otherwise. */
 export function tunnelSettings(
   o: { exports?: string[]; imports?: string[] },
   more: Partial<TunnelSettings> = {},
@@ -42,6 +42,7 @@ export function tunnelSettings(
   return {
     exports: (o.exports ?? []).map(parseExport),
     imports: (o.imports ?? []).flatMap(parseImport),
+    udpOnly: true,
     ...more,
   };
 }

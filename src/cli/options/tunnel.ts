@@ -110,4 +110,15 @@ export const TUNNEL_OPTIONS = [
     help: 'how long a tunnel that lost its path waits for another one; its open connections wait with it; 0 to end at once',
     details: 'The inviter invites and punches again until the time is over. Give both sides about the same.',
   },
+  {
+    name: 'udp-only',
+    type: 'flag',
+    group: 'tunnel',
+    commands: ['session'],
+    conflicts: PROGRAM,
+    help: 'keep the tunnel on UDP even where TCP can be punched, too',
+    details:
+      'Without it a tunnel begins on UDP and moves to TCP and TLS 1.3, which is several times faster, once both sides have ' +
+      'connected; where that does not come about it stays on UDP.',
+  },
 ] as const satisfies readonly OptionSpec[];
