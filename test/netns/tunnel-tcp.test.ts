@@ -1,0 +1,117 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { parseName } from '../../src/identity/names.js';
+import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
+import { AWL, AwlProcess } from '../support/awl.js';
+import { Lab, type LabOptions } from '../support/lab.js';
+import { needs } from '../support/needs.js';
+import { tempDir } from '../support/tmp.js';
+
+const ready = needs('root', 'ip', 'nft', 'python3');
+const ALICE = 'alice@awl.test/laptop';
+const BOB = 'bob@awl.test/nas';
+const WEB_PORT = 8000;
+
+/** a -- NAT -- 6 routers, 5 ms each way -- NAT -- b */
+describe.skipIf(!ready)('TCP through two kernel NATs', () => {
+  let folder: string;
+  let repos: Record<'a' | 'b', string>;
+  let sum: string;
+  let lab: Lab | undefined;
+
+  beforeAll(async () => {
+    folder = tempDir();
+    repos = { a: join(folder, 'a'), b: join(folder, 'b') };
+    await createIdentity(repos.a, parseName(ALICE));
+    await createIdentity(repos.b, parseName(BOB));
+    await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(ALICE)));
+    await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(BOB)));
+    mkdirSync(join(folder, 'web'));
+    const data = randomBytes(5_000_000);
+    sum = createHash('sha256').update(data).digest('hex');
+    writeFileSync(join(folder, 'web', 'file'), data);
+  }, 60_000);
+  afterEach(async () => {
+    await lab?.down();
+    lab = undefined;
+  });
+  afterAll(async () => {
+    await lab?.down();
+  });
+
+  async function scene(name: string, options: LabOptions) {
+    const up = await Lab.up(name, { hops: 6, ...options });
+    lab = up;
+    const stun = new AwlProcess(
+      up.spawn('s', process.execPath, [AWL, 'stun-server', '--listen=192.0.2.10', '--listen=192.0.2.11']),
+    );
+    await expect.poll(() => stun.output, { timeout: 10_000 }).toMatch(/STUN server ready/);
+    up.spawn(
+      'b',
+      'python3',
+      ['-m', 'http.server', '-b', '127.0.0.1', '-d', join(folder, 'web'), `${WEB_PORT}`],
+      {
+        stdio: 'ignore',
+      },
+    );
+    const rendezvous = tempDir();
+    const awl = (role: 'a' | 'b', ...args: string[]) => {
+      const [host, peer] = role === 'a' ? [ALICE, BOB] : [BOB, ALICE];
+      const flags = [
+        ...[
+          AWL,
+          '--app-id=tunnel',
+          `--app-repo=${repos[role]}`,
+          `--host-info=${host}`,
+          `--peer-info=${peer}`,
+        ],
+        ...['--stun-server=192.0.2.10', `--state-dir=${tempDir()}`, '--rendezvous=file'],
+        ...[`--file-dir=${rendezvous}`, '--log-level=debug', '--json'],
+      ];
+      return new AwlProcess(up.spawn(role, process.execPath, [...flags, ...args]));
+    };
+    const bob = awl('b', '--accept', '--once', `--export=${WEB_PORT}`);
+    await bob.event('listening');
+    const alice = awl('a', `--import=8080:${WEB_PORT}`);
+    await alice.event('tunnel-open');
+    return { lab: up, alice, bob };
+  }
+
+  async function download(at: Lab): Promise<string> {
+    const script = `
+      const hash = require('crypto').createHash('sha256');
+      require('http').get('http://127.0.0.1:8080/file', (r) => r.on('data', (d) => hash.update(d)).on('end', () => {
+        console.log(hash.digest('hex'));
+      }));`;
+    return (await at.run('a', process.execPath, ['-e', script], { timeoutMs: 40_000 })).stdout.trim();
+  }
+
+  test('between two port-restricted NATs the tunnel moves to TCP within a second', async () => {
+    const {
+      lab: up,
+      alice,
+      bob,
+    } = await scene('tcp', { a: 'port-restricted', b: 'port-restricted', delay: '5ms' });
+    const [moved] = await Promise.all([alice.event('moved'), bob.event('moved')]);
+    expect(moved).toMatchObject({ path: 'tcp' });
+    expect(moved.at - (alice.find('tunnel-open')?.at ?? 0)).toBeLessThan(1500);
+    expect(await download(up), alice.output + bob.output).toBe(sum);
+    expect(alice.output).not.toMatch(/is lost/);
+    alice.stop();
+    expect(await alice.ended, alice.output).toBe(0);
+    expect(await bob.ended, bob.output).toBe(0);
+  });
+
+  test('where refused SYNs keep both apart the tunnel stays on UDP and works meanwhile', async () => {
+    const { lab: up, alice, bob } = await scene('tcpno', { a: 'restricted+reject', b: 'symmetric+reject' });
+    expect(await download(up), alice.output + bob.output).toBe(sum);
+    await expect.poll(() => alice.output, { timeout: 12_000 }).toMatch(/the tunnel stays on UDP/);
+    expect(alice.find('moved')).toBeUndefined();
+    expect(await download(up), alice.output + bob.output).toBe(sum);
+    alice.stop();
+    expect(await alice.ended, alice.output).toBe(0);
+    expect(await bob.ended, bob.output).toBe(0);
+  });
+});
