@@ -84,6 +84,7 @@ export class StatusBoard {
       case 'tunnel-open':
         this.#change(event.session, 'tunnel', {}, { imports: event.imports, offered: event.offered });
         break;
+      case 'moved':
       case 'reconnected':
         this.#moved(event.session, event.alien);
         break;
