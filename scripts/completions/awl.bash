@@ -13,7 +13,7 @@ _awl() {
   fi
   case $name in
     '') ;;
-    --app-repo|--file-dir|--email-password-file|--email-cert|--email-key|--email-ca|--exec-command|--exec-pwd|--exec-log|--state-dir|--log-file|--config|--out)
+    --app-repo|--file-dir|--email-password-file|--email-cert|--email-key|--email-ca|--exec-command|--exec-pwd|--exec-log|--state-dir|--log-file|--config|--out|--report|--peer-report)
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
@@ -32,8 +32,9 @@ _awl() {
     return
   fi
   case $command in
+    serve) words='--json --log-level= --log-file= --config= --help --version' ;;
     id) words='init export trust list --app-repo= --json --log-level= --log-file= --config= --help --version --bits= --out= --as= --replace --long' ;;
-    doctor) words='--stun-server= --stun-client= --port-mapping= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --json --log-level= --log-file= --config= --help --version' ;;
+    doctor) words='--stun-server= --stun-client= --port-mapping= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --json --log-level= --log-file= --config= --help --version --report= --peer-report=' ;;
     stun-server) words='--log-level= --log-file= --config= --help --version --listen= --port= --alt-port=' ;;
     dht-node) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --public= --metrics=' ;;
     hub) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --node-port= --public= --metrics= --alt-port=' ;;
@@ -43,7 +44,7 @@ _awl() {
     completion) words='bash zsh fish --log-level= --log-file= --config= --help --version' ;;
     *)
       words='--accept --app-id= --app-repo= --host-info= --peer-info= --stun-server= --stun-client= --app-qos= --tcp-stun= --tcp-bind= --punch-hops= --candidates= --port-mapping= --response-timeout= --handshake-timeout= --once --accept-timeout= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --exec-command= --exec-args= --exec-env= --exec-pwd= --exec-log= --exec-detach --allow-plaintext --allow-private --allow-loopback --cipher= --state-dir= --export= --export-any= --export-except= --import= --socks5= --tunnel= --stdio= --reconnect-timeout= --udp-only --json --log-level= --log-file= --config= --help --version --metrics='
-      (( COMP_CWORD == 1 )) && words="id doctor stun-server dht-node hub wormhole service status completion help $words" ;;
+      (( COMP_CWORD == 1 )) && words="serve id doctor stun-server dht-node hub wormhole service status completion help $words" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
   [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace 2>/dev/null
