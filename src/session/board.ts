@@ -85,6 +85,8 @@ export class StatusBoard {
         this.#change(event.session, 'tunnel', {}, { imports: event.imports, offered: event.offered });
         break;
       case 'moved':
+        this.#found(this.#entries.get(event.session), event.alien);
+        break;
       case 'reconnected':
         this.#moved(event.session, event.alien);
         break;
@@ -181,7 +183,13 @@ export class StatusBoard {
     const fits = (one: Entry) => one.state === 'passage' && one.peer === entry.peer;
     const other = [...this.#entries.values()].findLast(fits);
     if (other) this.#entries.delete(other.session);
-    entry.about = { ...entry.about, ...other?.about, ...(alien !== undefined && { alien }) };
+    entry.about = { ...entry.about, ...other?.about };
+    this.#found(entry, alien);
+  }
+
+  #found(entry: Entry | undefined, alien: string | undefined): void {
+    if (!entry) return;
+    if (alien !== undefined) entry.about = { ...entry.about, alien };
     entry.samples = [];
   }
 
