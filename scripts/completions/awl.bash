@@ -41,10 +41,11 @@ _awl() {
     wormhole) words='--log-level= --log-file= --config= --help --version --purpose= --service= --gateway= --faraway= --obscure=' ;;
     service) words='print install systemd cron --log-level= --log-file= --config= --help --version --replace --name= --user=' ;;
     status) words='--state-dir= --json --log-level= --log-file= --config= --help --version' ;;
+    meepo) words='--log-level= --log-file= --config= --help --version' ;;
     completion) words='bash zsh fish --log-level= --log-file= --config= --help --version' ;;
     *)
       words='--accept --app-id= --app-repo= --host-info= --peer-info= --stun-server= --stun-client= --app-qos= --tcp-stun= --tcp-bind= --punch-hops= --candidates= --port-mapping= --response-timeout= --handshake-timeout= --once --accept-timeout= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --exec-command= --exec-args= --exec-env= --exec-pwd= --exec-log= --exec-detach --allow-plaintext --allow-private --allow-loopback --cipher= --state-dir= --export= --export-any= --export-except= --import= --socks5= --tunnel= --stdio= --reconnect-timeout= --udp-only --json --log-level= --log-file= --config= --help --version --metrics='
-      (( COMP_CWORD == 1 )) && words="serve id doctor stun-server dht-node hub wormhole service status completion help $words" ;;
+      (( COMP_CWORD == 1 )) && words="serve id doctor stun-server dht-node hub wormhole service status meepo completion help $words" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
   [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace 2>/dev/null
