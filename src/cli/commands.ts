@@ -78,7 +78,8 @@ export const COMMANDS: readonly CommandSpec[] = [
         'peer in --peer-report, doctor names how the two would meet.',
       'Where a rendezvous is configured (--rendezvous, --email-..., --dht-..., --file-dir, or the same in --config), it ' +
         'is tried as a session would, side by side with the NAT: can it be reached, does it let us in, after how many ' +
-        'milliseconds. Public nodes of a DHT are asked only if --rendezvous names it.',
+        'milliseconds. It logs in at both mail servers and sends no mail; a DHT carries a letter to an identity made up ' +
+        'for it and back. Public nodes of a DHT are asked only if --rendezvous names it.',
       'The exit status is that of the gravest failure.',
     ],
     examples: [

@@ -1,7 +1,9 @@
 import { DOCTOR_CLOSE_MS, DOCTOR_RENDEZVOUS_MS } from '../constants.js';
 import { AwlError, ERROR_CODES, type ErrorCode, errorText, isAwlError } from '../errors.js';
 import type { Logger } from '../log.js';
+import type { EmailSettings } from '../rendezvous/email/settings.js';
 import { openRendezvous, type RendezvousSettings } from '../rendezvous/registry.js';
+import type { Rendezvous } from '../rendezvous/types.js';
 import { formatHostPort } from '../util/host-port.js';
 import { deadline, sleep } from '../util/sleep.js';
 import { oneLine } from './io.js';
@@ -14,6 +16,10 @@ export interface RendezvousCheck {
   readonly ok: boolean;
   /** Until it was ready, or failed. */
   readonly ms: number;
+  /** DHTs and Redis: how long a letter to ourselves took; null: it did not come back in time. */
+  readonly letterMs?: number | null;
+  /** E-mail: how long the login at the sending server took. */
+  readonly sendingMs?: number;
   readonly code?: ErrorCode;
   readonly message?: string;
   readonly hint?: string;
@@ -44,8 +50,14 @@ async function check(
   try {
     const link = await openRendezvous(settings, { log, now: () => new Date() });
     try {
+      // Both logins side by side, as in a session.
+      const sending = settings.name === 'email' ? trySending(settings.email, limit.signal) : undefined;
+      sending?.catch(() => {});
       await link.prepare(limit.signal);
-      return { ...of, ok: true, ms: ms() };
+      const ready = ms();
+      if (sending) return { ...of, ok: true, ms: ready, sendingMs: await sending };
+      if (settings.name === 'file') return { ...of, ok: true, ms: ready };
+      return { ...of, ok: true, ms: ready, letterMs: await tryLetter(link, limit.signal, outer) };
     } finally {
       // Taking leave of a server may last, and nobody reads the report before.
       await Promise.race([link.close(), sleep(DOCTOR_CLOSE_MS)]);
@@ -65,6 +77,25 @@ async function check(
   }
 }
 
+async function trySending(email: EmailSettings, signal: AbortSignal): Promise<number> {
+  const { tryLogin } = await import('../rendezvous/email/smtp.js');
+  const begun = performance.now();
+  await tryLogin(email, { timeoutMs: DOCTOR_RENDEZVOUS_MS, signal });
+  return Math.round(performance.now() - begun);
+}
+
+/** A network that answers but carries nothing in time is slow, not broken: a session waits longer. */
+async function tryLetter(link: Rendezvous, signal: AbortSignal, outer: AbortSignal): Promise<number | null> {
+  const { roundTrip } = await import('../rendezvous/round-trip.js');
+  try {
+    return Math.round(await roundTrip(link, signal));
+  } catch (error) {
+    outer.throwIfAborted();
+    if (signal.aborted) return null;
+    throw error;
+  }
+}
+
 function whereOf(settings: RendezvousSettings): string {
   switch (settings.name) {
     case 'email':
@@ -81,18 +112,27 @@ function whereOf(settings: RendezvousSettings): string {
 }
 
 const READY: Readonly<Record<RendezvousSettings['name'], string>> = {
-  email: 'logged in to read mail (sending is not tried)',
+  email: 'logged in to read mail',
   hyperdht: 'a node answers',
   opendht: 'a node answers',
   meepo: 'the Redis server lets us in',
   file: 'the folder can be used',
 };
 
+function further({ letterMs, sendingMs }: RendezvousCheck): string {
+  if (sendingMs !== undefined) return `; and to send it (no mail was sent), after ${sendingMs} ms`;
+  if (letterMs === undefined) return '';
+  return letterMs === null
+    ? '; a letter to myself did not come back in time: a session waits longer'
+    : `; a letter to myself came back after ${letterMs} ms`;
+}
+
 /** What was found, in words, in the columns of the report. */
 export function checkText(checks: readonly RendezvousCheck[]): string {
-  const rows = checks.flatMap(({ name, where, ok, ms, code, message = '', hint }) => {
+  const rows = checks.flatMap((check) => {
+    const { name, where, ok, ms, code, message = '', hint } = check;
     const of = `${name} (${oneLine(where)})`;
-    if (ok) return [`${of}: ${READY[name]}, after ${ms} ms`];
+    if (ok) return [`${of}: ${READY[name]}, after ${ms} ms${further(check)}`];
     return [`${of}: ${code}: ${oneLine(message)}`, ...(hint ? [`  hint: ${oneLine(hint)}`] : [])];
   });
   return rows.map((row, index) => `${(index === 0 ? 'Rendezvous' : '').padEnd(17)}${row}\n`).join('');

@@ -5,6 +5,7 @@ import { publicKeyInfo } from '../../src/identity/x509.js';
 import { createLogger } from '../../src/log.js';
 import { openOpendht } from '../../src/rendezvous/opendht/backend.js';
 import type { OpendhtSettings } from '../../src/rendezvous/opendht/settings.js';
+import { roundTrip } from '../../src/rendezvous/round-trip.js';
 import { openValue, sealValue } from '../../src/rendezvous/sealing-opendht.js';
 import type { Letter, LetterFilter, Rendezvous } from '../../src/rendezvous/types.js';
 import { accept } from '../../src/session/acceptor.js';
@@ -85,6 +86,12 @@ const filterOf = (app: string): LetterFilter => ({
   toKey: bobKey,
   from: alice.name,
   fromKey: aliceKey,
+});
+
+test.skipIf(!ready)('the letter that awl doctor sends to itself comes back', async () => {
+  const one = await join();
+  await one.prepare(signal());
+  expect(await roundTrip(one, signal())).toBeLessThan(5000);
 });
 
 test.skipIf(!ready)('a sealed letter with an extension comes back from the nodes byte for byte', async () => {

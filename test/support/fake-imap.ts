@@ -27,7 +27,8 @@ export interface FakeOptions {
 
 let certificate: { readonly key: string; readonly cert: string } | undefined;
 
-function selfSigned(): { readonly key: string; readonly cert: string } {
+/** One certificate for localhost, which every fake mail server of the process shows. */
+export function selfSigned(): { readonly key: string; readonly cert: string } {
   if (certificate) return certificate;
   const dir = mkdtempSync(join(tmpdir(), 'awl-fake-'));
   const [key, cert] = [join(dir, 'key'), join(dir, 'cert')];

@@ -39,15 +39,34 @@ function step(run: (done: (error?: Error | null) => void) => void): Promise<void
   });
 }
 
+export interface SubmissionOptions {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+type Race = (run: Promise<void>) => Promise<void>;
+
 /**
  * Hands one mail to the submission server over implicit TLS; resolves when the server has taken it.
- * The TLS socket is ours, so that abort and time limit end it in any phase.
  * @throws AwlError RENDEZVOUS_UNREACHABLE, RENDEZVOUS_REFUSED, RENDEZVOUS_UNTRUSTED; the signal's reason if aborted
  */
-export async function sendMail(
+export function sendMail(settings: EmailSettings, mail: OutgoingMail, o: SubmissionOptions): Promise<void> {
+  return submit(settings, o, 'sending mail', (client, race) =>
+    race(step((done) => client.send({ from: mail.from, to: [mail.to] }, mail.raw, done))),
+  );
+}
+
+/** Would the submission server take mail of ours? Logs in, sends nothing, leaves. @throws AwlError as {@link sendMail} */
+export function tryLogin(settings: EmailSettings, o: SubmissionOptions): Promise<void> {
+  return submit(settings, o, 'logging in to send mail', async () => {});
+}
+
+/** One session of a logged-in client. The TLS socket is ours, so that abort and time limit end it in any phase. */
+async function submit(
   settings: EmailSettings,
-  mail: OutgoingMail,
-  o: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  o: SubmissionOptions,
+  what: string,
+  use: (client: SMTPConnection, race: Race) => Promise<void>,
 ): Promise<void> {
   o.signal.throwIfAborted();
   const limit = deadline(
@@ -82,7 +101,7 @@ export async function sendMail(
     connection = client;
     const failed = new Promise<never>((_, reject) => client.on('error', reject));
     failed.catch(() => {});
-    const race = (run: Promise<void>) => Promise.race([run, failed]);
+    const race: Race = (run) => Promise.race([run, failed]);
     await race(step((done) => client.connect(done)));
     await race(
       step((done) =>
@@ -92,11 +111,11 @@ export async function sendMail(
         ),
       ),
     );
-    await race(step((done) => client.send({ from: mail.from, to: [mail.to] }, mail.raw, done)));
+    await use(client, race);
     taken = true;
   } catch (error) {
     limit.signal.throwIfAborted();
-    throw mailError(error, 'sending mail', settings.smtps, settings);
+    throw mailError(error, what, settings.smtps, settings);
   } finally {
     limit.dispose();
     if (taken) connection?.quit();

@@ -11,6 +11,7 @@ import { UdpSocket } from '../../../src/util/udp.js';
 import { encodeStun } from '../../../src/wire/stun.js';
 import { valuesOf } from '../../support/cli.js';
 import { FakeImap } from '../../support/fake-imap.js';
+import { FakeSmtp } from '../../support/fake-smtp.js';
 import { FakeStunServer } from '../../support/stun-fake.js';
 import { Testnet } from '../../support/testnet.js';
 import { tempDir } from '../../support/tmp.js';
@@ -112,7 +113,7 @@ describe('each configured rendezvous', () => {
     const settings = { ...SETTINGS, servers: [await server()], rendezvous, json: false };
     expect(await runDoctor(settings, io, NEVER)).toBe(0);
     expect(out.stdout).toMatch(
-      /^Public endpoint[\s\S]*\nRendezvous {7}hyperdht \(127\.0\.0\.1:\d+\): a node answers, after \d+ ms\n {17}file \(.*box\): the folder can be used, after \d+ ms\n$/,
+      /^Public endpoint[\s\S]*\nRendezvous {7}hyperdht \(127\.0\.0\.1:\d+\): a node answers, after \d+ ms; a letter to myself came back after \d+ ms\n {17}file \(.*box\): the folder can be used, after \d+ ms\n$/,
     );
   });
 
@@ -123,20 +124,35 @@ describe('each configured rendezvous', () => {
       hook: (command, _line, tag) =>
         /LOGIN|AUTHENTICATE/.test(command) ? `${tag} NO [AUTHENTICATIONFAILED] wrong\r\n` : undefined,
     });
-    opened.push(imap, strict);
-    const rendezvous = [imap, strict].map((fake) => ({ name: 'email' as const, email: fake.settings() }));
+    const smtp = await FakeSmtp.start();
+    const shut = await FakeSmtp.start({ refuses: true });
+    opened.push(imap, strict, smtp, shut);
+    const rendezvous = [
+      imap.settings({ smtps: smtp.place }),
+      strict.settings({ smtps: smtp.place }),
+      imap.settings({ smtps: shut.place }),
+    ].map((email) => ({ name: 'email' as const, email }));
     const settings = { ...SETTINGS, servers: [], rendezvous };
     expect(await runDoctor({ ...settings, json: true }, io, NEVER)).toBe(69);
     const { rendezvous: checks, ...rest } = JSON.parse(out.stdout);
     expect(rest).toEqual({});
     expect(checks).toMatchObject([
-      { name: 'email', where: `localhost:${imap.settings().imaps.port}`, ok: true, ms: expect.any(Number) },
+      {
+        name: 'email',
+        where: `localhost:${imap.settings().imaps.port}`,
+        ok: true,
+        sendingMs: expect.any(Number),
+      },
       { ok: false, code: 'RENDEZVOUS_REFUSED', message: expect.any(String), hint: expect.any(String) },
+      { ok: false, code: 'RENDEZVOUS_REFUSED', message: expect.stringContaining('logging in to send mail') },
     ]);
+    expect(smtp.commands.filter((command) => command === 'MAIL')).toEqual([]);
     const both = { ...settings, servers: [await refusing()], json: false };
     const words = collector();
     expect(await runDoctor(both, words.io, NEVER)).toBe(74);
-    expect(words.out.stdout).toContain('logged in to read mail');
+    expect(words.out.stdout).toMatch(
+      /logged in to read mail, after \d+ ms; and to send it \(no mail was sent\), after \d+ ms/,
+    );
     expect(words.out.stdout).toMatch(/RENDEZVOUS_REFUSED: .*\n {19}hint: /);
   });
 
