@@ -24,8 +24,10 @@ export type Outcome = 'succeeded' | 'unsupported' | RefusalKind;
 
 /** What a local program wants, and how it is answered: once; what is not success ends the connection. */
 export interface Greeting {
+  /** A connection to `to`, or a relay for datagrams to anywhere. */
+  readonly wants: 'connection' | 'datagrams';
   readonly to: Socks5Address;
-  readonly answer: (outcome: Outcome, detail?: string) => void;
+  readonly answer: (outcome: Outcome, detail?: string, bound?: Socks5Address) => void;
 }
 
 const SOCKS_REPLIES: Readonly<Record<Outcome, Socks5Reply>> = {
@@ -49,6 +51,11 @@ const HTTP_STATUSES: Readonly<Record<Outcome, ConnectStatus>> = {
   timeout: 504,
   busy: 503,
   failed: 502,
+};
+
+const WANTS: Readonly<Record<number, Greeting['wants']>> = {
+  [SOCKS5_COMMANDS.connect]: 'connection',
+  [SOCKS5_COMMANDS.associate]: 'datagrams',
 };
 
 /** The largest message of SOCKS is 262 octets; a program may send what comes after it at once. */
@@ -91,9 +98,11 @@ export function greet(socket: Socket): Promise<Greeting | undefined> {
       if (!request) return;
       waiting = waiting.subarray(request.length);
       const { command, to } = request;
-      if (command !== SOCKS5_COMMANDS.connect) return refuse(encodeReply('commandUnsupported'));
+      const wants = WANTS[command];
+      if (!wants) return refuse(encodeReply('commandUnsupported'));
       if (!to) return refuse(encodeReply('addressUnsupported'));
-      finish({ to, answer: answerer(socket, (outcome) => encodeReply(SOCKS_REPLIES[outcome])) });
+      const encode: Encode = (outcome, _, bound) => encodeReply(SOCKS_REPLIES[outcome], bound);
+      finish({ wants, to, answer: answerer(socket, encode) });
     };
     const http = () => {
       const head = readConnect(waiting);
@@ -101,7 +110,7 @@ export function greet(socket: Socket): Promise<Greeting | undefined> {
       waiting = waiting.subarray(head.length);
       const encode = (outcome: Outcome, detail?: string) =>
         encodeConnectAnswer(HTTP_STATUSES[outcome], detail && `the far side says: ${detail}`);
-      finish({ to: head, answer: answerer(socket, encode) });
+      finish({ wants: 'connection', to: head, answer: answerer(socket, encode) });
     };
     const onData = (data: Buffer) => {
       waiting = Buffer.concat([waiting, data]);
@@ -119,12 +128,14 @@ export function greet(socket: Socket): Promise<Greeting | undefined> {
   });
 }
 
-function answerer(socket: Socket, encode: (outcome: Outcome, detail?: string) => Buffer): Greeting['answer'] {
+type Encode = (...answer: Parameters<Greeting['answer']>) => Buffer;
+
+function answerer(socket: Socket, encode: Encode): Greeting['answer'] {
   let answered = false;
-  return (outcome, detail) => {
+  return (outcome, detail, bound) => {
     if (answered || socket.destroyed) return;
     answered = true;
-    const bytes = encode(outcome, detail);
+    const bytes = encode(outcome, detail, bound);
     if (outcome === 'succeeded') socket.write(bytes);
     else end(socket, bytes);
   };

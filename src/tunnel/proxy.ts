@@ -7,6 +7,7 @@ import { ChannelError } from './channel.js';
 import { join } from './join.js';
 import { bindError, type Listener } from './listener.js';
 import { type Greeting, greet } from './proxy-greeting.js';
+import { associate } from './proxy-udp.js';
 import type { Tunnel } from './tunnel.js';
 
 /** More at once are closed unheard; a browser opens a few hundred. */
@@ -38,7 +39,8 @@ export async function listenForProxy(tunnel: Tunnel, local: Endpoint, log: Logge
     socket.once('close', () => clearTimeout(slow));
     void greet(socket).then((greeting) => {
       clearTimeout(slow);
-      if (greeting) open(tunnel, socket, greeting, refused);
+      if (greeting?.wants === 'connection') open(tunnel, socket, greeting, refused);
+      else if (greeting) relay(tunnel, socket, greeting, log);
     });
   });
   server.maxConnections = CONNECTIONS_MAX;
@@ -59,6 +61,13 @@ export async function listenForProxy(tunnel: Tunnel, local: Endpoint, log: Logge
       await closed;
     },
   };
+}
+
+function relay(tunnel: Tunnel, socket: Socket, { answer }: Greeting, log: Logger): void {
+  associate(tunnel, socket, log).then(
+    (bound) => answer('succeeded', undefined, bound),
+    () => answer('failed'),
+  );
 }
 
 function open(

@@ -1,8 +1,16 @@
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { parseAcl } from '../../src/wire/acl.js';
-import { encodeGreeting, encodeRequest, readReply, SOCKS5_REPLIES } from '../../src/wire/socks5.js';
+import {
+  encodeGreeting,
+  encodeRequest,
+  encodeSocksDatagram,
+  readReply,
+  readSocksDatagram,
+  SOCKS5_REPLIES,
+} from '../../src/wire/socks5.js';
 import { openPair, serve, type TestServer, type TunnelPair, tunnelSettings } from '../support/tunnel.js';
 
 const cleanup: (() => unknown)[] = [];
@@ -59,6 +67,14 @@ async function ask(proxy: number, host: string, port: number): Promise<{ reply: 
   expect([...bytes.subarray(0, 2)]).toEqual([5, 0]);
   const read = readReply(bytes.subarray(2));
   return { reply: read?.reply ?? -1, rest: bytes.subarray(2 + (read?.length ?? 0)).toString() };
+}
+
+async function udp() {
+  const socket = createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  cleanup.push(() => socket.close());
+  return socket;
 }
 
 async function say(proxy: number, text: string | Buffer): Promise<string> {
@@ -136,6 +152,43 @@ test('whoever speaks something else is answered and hung up on', async () => {
   const bind = Buffer.concat([encodeGreeting([0]), Buffer.from([5, 2, 0, 1, 127, 0, 0, 1, 0, 80])]);
   expect([...Buffer.from(await say(proxy, bind), 'latin1').subarray(2, 4)]).toEqual([5, 7]);
   expect(await say(proxy, Buffer.from([5, 1, 0, 4]))).toBe('\x05\x00');
+});
+
+test('datagrams are relayed to what the rules allow, for the program that asked alone', async () => {
+  const echo = await udp();
+  echo.on('message', (data, from) => echo.send(data, from.port, from.address));
+  const hidden = await udp();
+  let seen = 0;
+  hidden.on('message', () => {
+    seen += 1;
+  });
+  const { proxy } = await open({ allows: [`udp:127.0.0.1:${echo.address().port}`] });
+  const control = client(proxy);
+  control.write(
+    Buffer.concat([encodeGreeting([0]), encodeRequest('associate', { host: '0.0.0.0', port: 0 })]),
+  );
+  while (control.all().length < 12) await once(control, 'data');
+  const bound = readReply(control.all().subarray(2))?.bound;
+  expect(bound?.host).toBe('127.0.0.1');
+  const [mine, stranger] = [await udp(), await udp()];
+  const say = (from: typeof mine, port: number, text: string) =>
+    from.send(encodeSocksDatagram({ host: 'localhost', port }, Buffer.from(text)), bound?.port, '127.0.0.1');
+  const answer = once(mine, 'message');
+  say(mine, echo.address().port, 'one');
+  const [data] = await answer;
+  expect(readSocksDatagram(data)).toEqual({
+    to: { host: 'localhost', port: echo.address().port },
+    payload: Buffer.from('one'),
+  });
+  stranger.once('message', () => expect.unreachable());
+  say(stranger, echo.address().port, 'not yours');
+  say(mine, hidden.address().port, 'closed');
+  const again = once(mine, 'message');
+  say(mine, echo.address().port, 'two');
+  expect(readSocksDatagram((await again)[0])?.payload.toString()).toBe('two');
+  expect(seen).toBe(0);
+  control.end();
+  await once(control, 'close');
 });
 
 test('a program that leaves while the target is dialled leaves nothing behind', async () => {

@@ -1,5 +1,4 @@
 import { PUNCH_HOPS, STUN_PORT } from '../../constants.js';
-import { formatQos, USUAL_QOS } from '../../wire/reference-terms.js';
 import type { OptionSpec } from './spec.js';
 
 /** Who connects to whom, and through which hole. */
@@ -101,7 +100,7 @@ export const CONNECTION_OPTIONS = [
     group: 'stun',
     commands: ['session'],
     placeholder: 'PROTO:ROLE',
-    default: formatQos(USUAL_QOS),
+    default: 'udp:either',
     help: 'what the program speaks: udp, tcp, ssl or any, and as client, server, mutual or either',
     details:
       'As in plexus 3.4; both sides find out what they can be to each other, and %qos% tells the program. With tcp and ' +
