@@ -1,52 +1,23 @@
 #!/usr/bin/env node
-// Throughput of the built-in tunnel between two namespaces joined by a veth pair, beside `ssh -L` and OpenVPN (UDP,
-// AES-256-GCM) and direct TCP in the same run. Needs root, ip, iperf3, and for the rivals sshd, ssh, openvpn.
-// Usage: npm run build && node scripts/bench/tunnel.mjs [seconds=3] [rounds=3]
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// The built-in tunnel beside its rivals, all in the same run: iperf3 from a to b, an unlimited sender; the memory of
+// both ends; the first byte of a new connection; what a UDP export adds. Needs root, ip, iperf3, cc.
+// Usage: npm run build && node scripts/bench/tunnel.mjs [--profile veth,delay,loss,rate] [--rivals direct,awl,ssh,...]
+//        [--seconds 3] [--rounds 3] [--times]
+import { existsSync, readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { Bench, has, PROFILES, sleep, until } from './tunnel-paths.mjs';
+import { ECHO, IPERF, RIVALS } from './tunnel-rivals.mjs';
 
-const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const AWL = join(ROOT, 'dist/cli/main.js');
-const seconds = Number(process.argv[2] ?? 3);
-const rounds = Number(process.argv[3] ?? 3);
-const tag = `awlbt${process.pid}`;
-const NS = { a: `${tag}a`, b: `${tag}b` };
-const IP = { a: '10.99.0.1', b: '10.99.0.2' };
-const folder = mkdtempSync(join(tmpdir(), 'awl-bench-tunnel-'));
-const children = new Set();
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const sh = (...argv) =>
-  execFileSync(argv[0], argv.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] }).toString();
-const has = (program) =>
-  spawnSync('sh', ['-c', `command -v ${program}`], {
-    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
-  }).status === 0;
-
-function start(side, ...argv) {
-  const child = spawn('ip', ['netns', 'exec', NS[side], ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
-  child.output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (child.output += data));
-  children.add(child);
-  child.ended = new Promise((resolve) => child.once('close', resolve));
-  void child.ended.then(() => children.delete(child));
-  return child;
-}
-
-async function until(what, test, ms = 15_000) {
-  for (const limit = Date.now() + ms; !test(); await sleep(20)) {
-    if (Date.now() > limit) throw new Error(`${what} did not happen`);
-  }
-}
-
-async function stop(...list) {
-  for (const child of list) child.kill();
-  await Promise.all(
-    list.map((child) => Promise.race([child.ended, sleep(3000).then(() => child.kill('SIGKILL'))])),
-  );
-}
+const { values } = parseArgs({
+  options: {
+    profile: { type: 'string', default: Object.keys(PROFILES).join(',') },
+    rivals: { type: 'string', default: Object.keys(RIVALS).join(',') },
+    seconds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '3' },
+    times: { type: 'boolean', default: false },
+  },
+});
+const median = (list) => [...list].sort((x, y) => x - y)[list.length >> 1];
 
 function peakMb(...list) {
   return list.map(({ pid }) => {
@@ -55,227 +26,124 @@ function peakMb(...list) {
   });
 }
 
-/** Mbit/s that arrived, from a to b. */
-async function iperf(host, port) {
-  const server = start('b', 'iperf3', '-s', '-1', '--forceflush', '-p', '5201');
+/** Seconds of processor time so far. */
+function cpuSeconds(list) {
+  return list.reduce((sum, { pid }) => {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    return sum + (Number(fields[11]) + Number(fields[12])) / 100;
+  }, 0);
+}
+
+/** Mbit/s that arrived, from a to b; 0 if it failed. */
+async function iperf(bench, { host, port }) {
+  const server = bench.start('b', 'iperf3', '-s', '-1', '--forceflush', '-p', String(IPERF));
   await until('iperf3', () => server.output.includes('listening'));
-  const client = start('a', 'iperf3', '-J', '-c', host, '-p', String(port), '-t', String(seconds), '-O', '1');
-  await client.ended;
-  await stop(server);
-  return JSON.parse(client.output).end.sum_received.bits_per_second / 1e6;
-}
-
-async function tunnel() {
-  const { createIdentity, exportIdentity, trustIdentity } = await import(
-    join(ROOT, 'dist/identity/onboarding.js')
-  );
-  const { parseName } = await import(join(ROOT, 'dist/identity/names.js'));
-  const names = { a: parseName('a@bench.test/a'), b: parseName('b@bench.test/b') };
-  for (const side of ['a', 'b']) await createIdentity(join(folder, side), names[side]);
-  await trustIdentity(join(folder, 'a'), await exportIdentity(join(folder, 'b'), names.b));
-  await trustIdentity(join(folder, 'b'), await exportIdentity(join(folder, 'a'), names.a));
-  mkdirSync(join(folder, 'meet'));
-  const stun = start('b', process.execPath, AWL, 'stun-server', `--listen=${IP.b}`);
-  const side = (own, other, ...more) =>
-    start(
-      own,
-      process.execPath,
-      AWL,
-      '--json',
-      '--app-id=bench',
-      `--app-repo=${join(folder, own)}`,
-      `--host-info=${own}@bench.test/${own}`,
-      `--peer-info=${other}@bench.test/${other}`,
-      `--stun-server=${IP.b}`,
-      '--rendezvous=file',
-      `--file-dir=${join(folder, 'meet')}`,
-      `--state-dir=${join(folder, `state-${own}`)}`,
-      '--allow-private',
-      ...more,
-    );
-  const b = side('b', 'a', '--accept', '--once', '--export=5201,5300,udp:5300');
-  await until('accepting', () => b.output.includes('"listening"'));
-  const a = side('a', 'b', '--import=6201:5201,6300:5300,udp:6300:5300');
-  await until('the tunnel', () => a.output.includes('"tunnel-open"'));
-  return { host: '127.0.0.1', port: 6201, watched: [a, b], children: [a, b, stun] };
-}
-
-async function ssh() {
-  if (!existsSync('/run/sshd')) mkdirSync('/run/sshd');
-  for (const key of ['host', 'user'])
-    sh('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', join(folder, key));
-  writeFileSync(
-    join(folder, 'sshd_config'),
-    `HostKey ${folder}/host\nAuthorizedKeysFile ${folder}/user.pub\nPort 2222\nListenAddress ${IP.b}\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\n`,
-  );
-  const server = start('b', '/usr/sbin/sshd', '-D', '-e', '-f', join(folder, 'sshd_config'));
-  await until('sshd', () => server.output.includes('listening'));
-  const client = start(
-    'a',
-    'ssh',
-    '-F',
-    'none',
-    '-N',
-    '-v',
-    '-p',
-    '2222',
-    '-i',
-    join(folder, 'user'),
-    '-o',
-    'StrictHostKeyChecking=no',
-    '-o',
-    'UserKnownHostsFile=/dev/null',
-    '-o',
-    'BatchMode=yes',
-    '-L',
-    '7201:127.0.0.1:5201',
-    `root@${IP.b}`,
-  );
-  await until('ssh -L', () => client.output.includes('Entering interactive session'));
-  return { host: '127.0.0.1', port: 7201, watched: [client, server], children: [client, server] };
-}
-
-async function openvpn() {
-  for (const side of ['a', 'b']) {
-    sh(
-      'openssl',
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      `/CN=${side}`,
-      '-keyout',
-      join(folder, `${side}.key`),
-      '-out',
-      join(folder, `${side}.crt`),
-    );
+  const words = ['-J', '-c', host, '-p', String(port), '-t', values.seconds, '-O', '1'];
+  const client = bench.start('a', 'iperf3', ...words);
+  const limit = sleep(Number(values.seconds) * 1000 + 20_000);
+  await Promise.race([client.ended, limit]);
+  await bench.stop(server, client);
+  try {
+    return JSON.parse(client.output).end.sum_received.bits_per_second / 1e6;
+  } catch {
+    return 0;
   }
-  const side = (own, other, inner, ...more) =>
-    start(
-      own,
-      'openvpn',
-      '--dev',
-      'tun',
-      '--proto',
-      'udp',
-      '--local',
-      IP[own],
-      '--remote',
-      IP[other],
-      '--port',
-      '1194',
-      '--ifconfig',
-      ...inner,
-      '--ca',
-      join(folder, `${other}.crt`),
-      '--cert',
-      join(folder, `${own}.crt`),
-      '--key',
-      join(folder, `${own}.key`),
-      '--data-ciphers',
-      'AES-256-GCM',
-      '--cipher',
-      'AES-256-GCM',
-      '--verb',
-      '3',
-      ...more,
-    );
-  const b = side('b', 'a', ['10.98.0.2', '10.98.0.1'], '--tls-server', '--dh', 'none');
-  const a = side('a', 'b', ['10.98.0.1', '10.98.0.2'], '--tls-client');
-  await until(
-    'openvpn',
-    () =>
-      a.output.includes('Initialization Sequence Completed') &&
-      b.output.includes('Initialization Sequence Completed'),
-  );
-  return { host: '10.98.0.2', port: 5201, watched: [a, b], children: [a, b] };
 }
 
-const ECHO = `
-  require('node:dgram').createSocket('udp4').on('message', function (d, f) { this.send(d, f.port, f.address); }).bind(5300);
-  require('node:net').createServer((s) => s.on('error', () => {}).pipe(s)).listen(5300, () => console.log('ready'));`;
+const SERVE = `
+  require('node:dgram').createSocket('udp4').on('message', function (d, f) { this.send(d, f.port, f.address); }).bind(${ECHO});
+  require('node:net').createServer((s) => s.on('error', () => {}).pipe(s)).listen(${ECHO}, () => console.log('ready'));`;
 /** Medians in ms: a datagram there and back, and a new connection until its first byte is back. */
 const TIMES = `
-  const [host, port] = process.argv.slice(1);
+  const [host, port, udp] = process.argv.slice(1);
   const { createSocket } = require('node:dgram');
   const { connect } = require('node:net');
   const median = (list) => list.sort((a, b) => a - b)[list.length >> 1].toFixed(2);
-  const udp = createSocket('udp4');
-  const once = () => new Promise((resolve, reject) => {
+  const socket = createSocket('udp4');
+  const there = () => new Promise((resolve, reject) => {
     const from = performance.now();
-    udp.once('message', () => resolve(performance.now() - from));
-    udp.send('x', port, host);
-    setTimeout(reject, 3000, new Error('lost')).unref();
+    socket.once('message', () => resolve(performance.now() - from));
+    socket.send('x', port, host);
+    setTimeout(resolve, 1000, undefined).unref();
   });
   const first = () => new Promise((resolve) => {
     const from = performance.now();
-    const socket = connect(port, host, () => socket.write('x'));
-    socket.once('data', () => { resolve(performance.now() - from); socket.destroy(); });
+    const stream = connect(port, host, () => stream.write('x'));
+    stream.once('data', () => { resolve(performance.now() - from); stream.destroy(); });
   });
   (async () => {
     const [a, b] = [[], []];
-    for (let i = 0; i < 500; i++) a.push(await once());
-    for (let i = 0; i < 200; i++) b.push(await first());
-    console.log(JSON.stringify([median(a.slice(50)), median(b.slice(50))]));
+    for (let i = 0; udp === 'true' && i < 200; i++) a.push(await there());
+    for (let i = 0; i < 60; i++) b.push(await first());
+    const datagrams = a.slice(20).filter((ms) => ms !== undefined);
+    console.log(JSON.stringify([datagrams.length > 0 ? median(datagrams) : '-', median(b.slice(10))]));
     process.exit();
   })();`;
 
-async function times(host, port) {
-  const child = start('a', process.execPath, '-e', TIMES, host, String(port));
-  await child.ended;
-  return JSON.parse(child.output);
+async function times(bench, { host, echo, udp }) {
+  if (echo === undefined) return ['-', '-'];
+  const child = bench.start('a', process.execPath, '-e', TIMES, host, String(echo), String(udp === true));
+  await Promise.race([child.ended, sleep(60_000)]);
+  await bench.stop(child);
+  try {
+    return JSON.parse(child.output);
+  } catch {
+    return ['failed', 'failed'];
+  }
 }
 
-const rivals = [
-  ['direct TCP', async () => ({ host: IP.b, port: 5201, watched: [], children: [] })],
-  ['awl tunnel (UDX)', tunnel],
-  ...(has('sshd') ? [['ssh -L', ssh]] : []),
-  ...(has('openvpn') ? [['OpenVPN', openvpn]] : []),
-];
-
-try {
-  for (const side of ['a', 'b']) sh('ip', 'netns', 'add', NS[side]);
-  sh('ip', 'link', 'add', 'v0', 'netns', NS.a, 'type', 'veth', 'peer', 'name', 'v0', 'netns', NS.b);
-  for (const side of ['a', 'b']) {
-    sh('ip', '-n', NS[side], 'addr', 'add', `${IP[side]}/24`, 'dev', 'v0');
-    for (const link of ['lo', 'v0']) sh('ip', '-n', NS[side], 'link', 'set', link, 'up');
-  }
-  const paths = [];
-  for (const [name, open] of rivals) {
-    try {
-      paths.push({ name, rates: [], ...(await open()) });
-    } catch (error) {
-      console.log(`${name}: left out: ${error.message}`);
+async function measure(profile) {
+  const bench = new Bench(profile);
+  try {
+    await bench.up();
+    const paths = [];
+    for (const id of values.rivals.split(',')) {
+      const { name, needs, open } = RIVALS[id];
+      try {
+        const lacking = needs.filter((program) => !has(program));
+        if (lacking.length > 0) throw new Error(`${lacking.join(', ')} missing`);
+        paths.push({ id, name, rates: [], ...(await open(bench)) });
+      } catch (error) {
+        console.log(`${name}: left out: ${error.message}`);
+      }
     }
-  }
-  for (let round = 0; round < rounds; round++) {
-    for (const path of paths) path.rates.push(await iperf(path.host, path.port));
-  }
-  const median = (list) => [...list].sort((x, y) => x - y)[list.length >> 1];
-  const own = median(paths.find(({ name }) => name.startsWith('awl')).rates);
-  console.log('| path | Mbit/s, median (min-max) | awl is times this | peak RSS MiB |\n|---|---|---|---|');
-  for (const { name, rates, watched } of paths) {
-    const [low, high] = [Math.min(...rates), Math.max(...rates)].map((rate) => rate.toFixed(0));
-    const ratio = (own / median(rates)).toFixed(2);
+    for (let round = 0; round < Number(values.rounds); round++) {
+      for (const path of paths) {
+        const before = cpuSeconds(path.watched);
+        path.rates.push(await iperf(bench, path));
+        path.cpu = (path.cpu ?? 0) + cpuSeconds(path.watched) - before;
+      }
+    }
+    if (values.times) {
+      const serving = bench.start('b', process.execPath, '-e', SERVE);
+      await until('the echo', () => serving.output.includes('ready'));
+      for (const path of paths) path.times = await times(bench, path);
+    }
+    const own = paths.find(({ id }) => id === 'awl');
+    const more = values.times ? ' UDP there and back, ms | first byte, ms |' : '';
     console.log(
-      `| ${name} | ${median(rates).toFixed(0)} (${low}-${high}) | ${ratio} | ${peakMb(...watched).join(' / ')} |`,
+      `\n### ${profile}\n\n| path | Mbit/s, median (min-max) | awl is times this | peak RSS, MiB | CPU, s/GB |${more}`,
     );
+    console.log(`|---|---|---|---|---|${values.times ? '---|---|' : ''}`);
+    for (const { name, rates, watched, cpu, times: ms } of paths) {
+      // With the second that iperf3 leaves out of its rate.
+      const gb = (rates.reduce((sum, rate) => sum + rate, 0) * (Number(values.seconds) + 1)) / 8000;
+      const [low, high] = [Math.min(...rates), Math.max(...rates)].map((rate) => rate.toFixed(0));
+      const ratio = own ? (median(own.rates) / median(rates)).toFixed(2) : '-';
+      const cells = [
+        name,
+        `${median(rates).toFixed(0)} (${low}-${high})`,
+        ratio,
+        peakMb(...watched).join(' / '),
+        watched.length > 0 ? (cpu / gb).toFixed(1) : '-',
+      ];
+      console.log(`| ${[...cells, ...(ms ?? [])].join(' | ')} |`);
+    }
+  } finally {
+    await bench.down();
   }
-  const echo = start('b', process.execPath, '-e', ECHO);
-  await until('the echo', () => echo.output.includes('ready'));
-  const [direct, through] = [await times(IP.b, 5300), await times('127.0.0.1', 6300)];
-  console.log('\n| median, ms | direct | through the tunnel |\n|---|---|---|');
-  for (const [i, what] of ['UDP there and back', 'first byte of a new connection'].entries()) {
-    console.log(`| ${what} | ${direct[i]} | ${through[i]} |`);
-  }
-} finally {
-  await stop(...children);
-  for (const side of ['a', 'b']) spawnSync('ip', ['netns', 'del', NS[side]]);
-  rmSync(folder, { recursive: true, force: true });
 }
+
+for (const profile of values.profile.split(',')) await measure(profile);

@@ -34,6 +34,8 @@ export interface MuxOptions {
   readonly send: (frame: TunnelFrame) => void;
   /** The peer wants a channel to `target`: yields who is told about it. The answer may come at any time later. */
   readonly opened: (channel: number, target: string) => ChannelHandler;
+  /** Monotonic ms. */
+  readonly now?: () => number;
 }
 
 interface Channel {
@@ -50,13 +52,14 @@ interface Channel {
 
 /**
  * Many channels over one ordered stream of frames (docs/PROTOCOL.md, "The tunnel"): who may send how much, who
- * opens which number, what has ended. No sockets and no clock; what the peer does wrong either ends the tunnel by
+ * opens which number, what has ended. No sockets; what the peer does wrong either ends the tunnel by
  * an exception or is counted in `strays`.
  */
 export class Mux {
   readonly #options: MuxOptions;
   readonly #channels = new Map<number, Channel>();
   readonly #budget = new WindowBudget();
+  readonly #now: () => number;
   #next: number;
   #lastOfPeer: number;
   /** Frames for channels that are gone: a few are honest, as ends cross on the way. */
@@ -67,6 +70,7 @@ export class Mux {
 
   constructor(options: MuxOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
     this.#next = options.role === 'invite' ? 1 : 2;
     this.#lastOfPeer = options.role === 'invite' ? 0 : -1;
   }
@@ -127,7 +131,7 @@ export class Mux {
   /** The reader took `bytes` of what arrived. */
   consumed(id: number, bytes: number): void {
     const channel = this.#channels.get(id);
-    if (channel && !channel.gotEnd) this.#grant(id, channel.window.consumed(bytes));
+    if (channel && !channel.gotEnd) this.#grant(id, channel.window.consumed(bytes, this.#now()));
   }
 
   /** We send nothing more; the other direction goes on. */
@@ -233,7 +237,7 @@ export class Mux {
   #add(id: number, handler: ChannelHandler, more: { asking?: boolean; asked?: boolean }): Channel {
     const channel: Channel = {
       handler,
-      window: new ReceiveWindow(this.#budget),
+      window: new ReceiveWindow(this.#budget, this.#now()),
       credit: TUNNEL_FIRST_CREDIT_BYTES,
       asking: more.asking ?? false,
       asked: more.asked ?? false,

@@ -5,6 +5,7 @@ import { AwlError, errorText } from '../errors.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import type { TunnelKeys } from '../wire/tunnel-keys.js';
 import type { ByteStream, Carrier, DatagramPort } from './carrier.js';
+import { UdxLanes } from './udx-lanes.js';
 
 /** What we use of a UDX socket; datagrams that are not UDX's come as `message`. */
 interface UdxSocket extends EventEmitter {
@@ -16,12 +17,17 @@ interface UdxSocket extends EventEmitter {
 }
 
 /** What we use of a UDX stream. */
-interface UdxStream extends ByteStream {
+export interface UdxStream extends ByteStream {
   connect(socket: UdxSocket, remoteId: number, port: number, host: string): void;
   readonly rtt: number;
   /** Modulo 2^16. */
   readonly retransmits: number;
   readonly packetsTransmitted: number;
+  /** Bytes sent and not acknowledged. */
+  readonly inflight: number;
+  /** 0 starting, 1 draining, 2 steady, 3 measuring the round trip; and the bandwidth it found, bytes a second. */
+  readonly bbrState: number;
+  readonly bbrBandwidth: number;
 }
 
 interface Udx {
@@ -59,7 +65,7 @@ export interface UdxOptions {
 
 /**
  * The carrier over UDP. Takes over the punched port: `release` gives it back, and in the same turn UDX has it, so
- * that nobody else can. The stream is connected; nothing is sent yet.
+ * that nobody else can. The streams are connected; nothing is sent yet.
  * @throws AwlError UDP_BIND, TUNNEL_REFUSED
  */
 export async function openUdx({ local, peer, keys, release }: UdxOptions): Promise<Carrier> {
@@ -68,8 +74,13 @@ export async function openUdx({ local, peer, keys, release }: UdxOptions): Promi
   const mapped = isIP(local.address) === 6 && isIP(peer.address) === 4;
   const host = mapped ? `::ffff:${peer.address}` : peer.address;
   socket.on('error', () => {});
-  const stream = udx.createStream(keys.receive.streamId);
-  stream.connect(socket, keys.send.streamId, peer.port, host);
+  const stream = new UdxLanes(
+    keys.receive.streamIds.map((id, lane) => {
+      const one = udx.createStream(id);
+      one.connect(socket, keys.send.streamIds[lane] ?? 0, peer.port, host);
+      return one;
+    }),
+  );
   let closing = false;
   let kept = false;
   const datagrams: DatagramPort = {
@@ -89,11 +100,7 @@ export async function openUdx({ local, peer, keys, release }: UdxOptions): Promi
     stream,
     keys,
     datagrams,
-    stats: () => ({
-      rttMs: stream.rtt,
-      packets: stream.packetsTransmitted,
-      repeated: stream.retransmits,
-    }),
+    stats: () => stream.stats(),
     keepDatagrams: () => {
       kept = true;
       return { ...datagrams, close };

@@ -2,6 +2,7 @@ import {
   TUNNEL_FIRST_CREDIT_BYTES,
   TUNNEL_WINDOW_BYTES,
   TUNNEL_WINDOW_MAX_BYTES,
+  TUNNEL_WINDOW_MS,
   TUNNEL_WINDOWS_BYTES,
 } from '../wire/tunnel-limits.js';
 
@@ -30,9 +31,13 @@ export class ReceiveWindow {
   #size = TUNNEL_FIRST_CREDIT_BYTES;
   #allowed = TUNNEL_FIRST_CREDIT_BYTES;
   #read = 0;
+  /** Granted anew since `since`. */
+  #turn = 0;
+  #since: number;
 
-  constructor(budget: WindowBudget) {
+  constructor(budget: WindowBudget, now: number) {
     this.#budget = budget;
+    this.#since = now;
   }
 
   get allowed(): number {
@@ -51,16 +56,22 @@ export class ReceiveWindow {
     return true;
   }
 
-  /** The reader took `bytes`; yields the credit to announce now, 0 while it is not worth a frame. */
-  consumed(bytes: number): number {
+  /**
+   * The reader took `bytes` at `now`, ms; yields the credit to announce now, 0 while it is not worth a frame. A whole
+   * window that was taken within TUNNEL_WINDOW_MS may be what holds the sender back, whatever the round trip: it doubles.
+   */
+  consumed(bytes: number, now: number): number {
     this.#read += bytes;
     if (this.#read < this.#size / 4) return 0;
     const grant = this.#read;
     this.#read = 0;
     this.#allowed += grant;
-    // The sender had used up most of the window when its reader was ready: the window is what holds it back.
-    const short = this.#allowed - grant < this.#size / 2;
-    return grant + (short ? this.#grow(Math.min(this.#size, TUNNEL_WINDOW_MAX_BYTES - this.#size)) : 0);
+    this.#turn += grant;
+    if (this.#turn < this.#size) return grant;
+    const quick = now - this.#since < TUNNEL_WINDOW_MS;
+    this.#since = now;
+    this.#turn = 0;
+    return grant + (quick ? this.#grow(Math.min(this.#size, TUNNEL_WINDOW_MAX_BYTES - this.#size)) : 0);
   }
 
   /** Gives the share of the budget back. */

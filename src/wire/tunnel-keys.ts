@@ -1,5 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import type { PunchRole } from './confirm.js';
+import { TUNNEL_LANES } from './tunnel-limits.js';
 
 const KEY_BYTES = 32;
 const TOKEN_BYTES = 16;
@@ -17,8 +18,8 @@ export interface DirectionKeys {
   readonly stream: Buffer;
   /** Seals datagrams. */
   readonly datagram: Buffer;
-  /** UDX stream id at the receiving end, 31 bits: whoever does not know the keys cannot guess it. */
-  readonly streamId: number;
+  /** UDX stream ids at the receiving end, 31 bits each: whoever does not know the keys cannot guess them. */
+  readonly streamIds: readonly number[];
 }
 
 /**
@@ -35,8 +36,12 @@ export function deriveTunnelKeys(sessionKey: Uint8Array, role: PunchRole): Tunne
   const direction = (from: PunchRole): DirectionKeys => ({
     stream: derive('stream', from, KEY_BYTES),
     datagram: derive('datagram', from, KEY_BYTES),
-    streamId: derive('stream id', from, 4).readUInt32BE() >>> 1,
+    streamIds: idsOf(derive('stream id', from, 4 * TUNNEL_LANES)),
   });
   const other = role === 'invite' ? 'accept' : 'invite';
   return { send: direction(role), receive: direction(other), resume: expand('resume', TOKEN_BYTES) };
+}
+
+function idsOf(bytes: Buffer): number[] {
+  return Array.from({ length: TUNNEL_LANES }, (_, i) => bytes.readUInt32BE(4 * i) >>> 1);
 }

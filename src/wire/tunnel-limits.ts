@@ -15,13 +15,20 @@ export const TUNNEL_HELLO_BYTES = 16_384;
 export const TUNNEL_FIRST_CREDIT_BYTES = 16 * 1024;
 /** Receive window of a channel: at first, and at most where its reader keeps up. */
 export const TUNNEL_WINDOW_BYTES = 256 * 1024;
-export const TUNNEL_WINDOW_MAX_BYTES = 4 * 1024 * 1024;
+export const TUNNEL_WINDOW_MAX_BYTES = 16 * 1024 * 1024;
+/** A window that is read within this time grows: more than any round trip that people put up with. */
+export const TUNNEL_WINDOW_MS = 500;
 /** All windows together; beyond it channels keep TUNNEL_FIRST_CREDIT_BYTES. */
 export const TUNNEL_WINDOWS_BYTES = 48 * 1024 * 1024;
 /** Open at once, both openers together. */
 export const TUNNEL_CHANNELS_MAX = 4_096;
 /** Control frames that wait behind a peer who takes nothing. */
 export const TUNNEL_QUEUE_BYTES = 16 * 1024 * 1024;
+/** UDX streams side by side, and the bytes that each gets in its turn. */
+export const TUNNEL_LANES = 2;
+export const TUNNEL_LANE_BYTES = 32 * 1024;
+/** How far one lane may be ahead of another: UDX' window, and what waits above it. */
+export const TUNNEL_LANES_AHEAD_BYTES = 16 * 1024 * 1024;
 /** What was sent and not acknowledged, beyond which nothing but control frames is taken. */
 export const TUNNEL_KEPT_BYTES = 32 * 1024 * 1024;
 /** An acknowledgement goes out after this much, or so many records; and with every ping. */
