@@ -11,6 +11,7 @@ import { formatPlace } from './destination.js';
 import { LINGER_MS } from './limits.js';
 import type { ChannelInfo, LinkState } from './link.js';
 import { RedisSignaling } from './redis-signaling.js';
+import { Selfmesh } from './selfmesh.js';
 import type { Signaler } from './signaling.js';
 import { Sinks } from './sinks.js';
 import { Sources, type TeleportRequest } from './sources.js';
@@ -23,6 +24,8 @@ export interface NodeOptions {
   readonly webrtc: WebrtcSettings;
   readonly access: AccessSettings;
   readonly redis?: RedisPlace;
+  /** Signal through peers, too, and for them. */
+  readonly selfmesh?: boolean;
   readonly log: Logger;
 }
 
@@ -54,6 +57,7 @@ export class MeepoNode {
   readonly sinks: Sinks;
   readonly #options: NodeOptions;
   readonly #redis: RedisSignaling | undefined;
+  readonly #mesh: Selfmesh | undefined;
   #closed: Promise<void> | undefined;
 
   /** @throws AwlError CONFIG_SYNTAX for a rule that is none */
@@ -70,14 +74,18 @@ export class MeepoNode {
       log,
       signalers: () => this.#signalers(),
       handlers: (transport) => this.#handlers(transport),
+      broadcast: async (transport, packet) => this.#mesh?.receive(packet, transport),
       onStream: (transport, label, stream) => this.sinks.join(transport, label, stream),
       onGone: (transport) => {
         this.sources.forget(transport);
         this.sinks.forget(transport);
       },
     });
+    const answer = this.transports.answer.bind(this.transports);
+    if (options.selfmesh !== false) {
+      this.#mesh = new Selfmesh({ keys, answer, connected: () => this.transports.connected });
+    }
     if (redis) {
-      const answer = this.transports.answer.bind(this.transports);
       this.#redis = new RedisSignaling({ id: keys.id, place: redis, answer, log });
     }
   }
@@ -174,6 +182,7 @@ export class MeepoNode {
         strays: conversation.strays,
       })),
       teleportations: this.listTeleportations(),
+      mesh: this.#mesh?.counts ?? null,
       dialled: this.sinks.counts.dialled,
       refused: this.sinks.counts.refused,
     };
@@ -200,7 +209,8 @@ export class MeepoNode {
   }
 
   #signalers(): Signaler[] {
-    return this.#redis ? [this.#redis] : [];
+    // As the real one: neighbours first, then the server.
+    return [this.#mesh, this.#redis].filter((one) => one !== undefined);
   }
 
   #handlers(transport: Transport): Readonly<Record<string, Handler>> {

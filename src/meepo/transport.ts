@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { MeepoKeys } from '../wire/meepo/keys.js';
-import { Conversation, type ConversationOptions, type Handler } from './conversation.js';
+import type { Packet } from '../wire/meepo/packet.js';
+import { Conversation, type Handler } from './conversation.js';
 import { LOST_MS } from './limits.js';
 import type { ChannelInfo, LinkEvents, LinkState, MeepoLink } from './link.js';
 
@@ -10,7 +11,7 @@ export interface TransportOptions {
   /** Who made the offer: decides which of two transports that crossed stays. */
   readonly offerer: string;
   readonly handlers: (transport: Transport) => Readonly<Record<string, Handler>>;
-  readonly broadcast?: ConversationOptions['broadcast'];
+  readonly broadcast?: (transport: Transport, packet: Packet) => Promise<Buffer | undefined>;
   readonly onStream: (transport: Transport, label: string, stream: Duplex) => void;
   /** The path is gone for good. */
   readonly onGone: (transport: Transport) => void;
@@ -37,12 +38,13 @@ export class Transport {
     this.#options = options;
     this.peer = options.peer;
     this.offerer = options.offerer;
+    const { broadcast } = options;
     this.conversation = new Conversation({
       keys: options.keys,
       peer: options.peer,
       send: (bytes) => this.link.sendSys(bytes),
       handlers: options.handlers(this),
-      ...(options.broadcast && { broadcast: options.broadcast }),
+      ...(broadcast && { broadcast: (packet: Packet) => broadcast(this, packet) }),
     });
     this.events = {
       state: (state) => this.#changed(state),

@@ -9,7 +9,9 @@ import {
 } from '../wire/http-connect.js';
 import {
   encodeChoice,
+  encodeCredentialsAnswer,
   encodeReply,
+  readCredentials,
   readGreeting,
   readRequest,
   SOCKS5_COMMANDS,
@@ -28,6 +30,16 @@ export interface Greeting {
   readonly wants: 'connection' | 'datagrams';
   readonly to: Socks5Address;
   readonly answer: (outcome: Outcome, detail?: string, bound?: Socks5Address) => void;
+  /** What it gave as its password, where that is asked for. */
+  readonly password?: string;
+}
+
+/** What a proxy takes beyond a bare request. */
+export interface GreetingExtras {
+  /** User and password are taken, whatever they are: the password is for the far side. */
+  readonly passwords?: boolean;
+  /** Answers a plain GET, given its path; undefined if there is no such page. */
+  readonly page?: (path: string) => { readonly type: string; readonly text: string } | undefined;
 }
 
 const SOCKS_REPLIES: Readonly<Record<Outcome, Socks5Reply>> = {
@@ -66,9 +78,11 @@ const LEAVE_MS = 1_000;
  * Hears a program out until it is known where it wants to go; what it sent beyond that is left in the socket.
  * Undefined if it was refused or went away; the caller has the clock.
  */
-export function greet(socket: Socket): Promise<Greeting | undefined> {
+export function greet(socket: Socket, extras: GreetingExtras = {}): Promise<Greeting | undefined> {
   let waiting = Buffer.alloc(0);
   let chosen = false;
+  let asked = false;
+  let password: string | undefined;
   return new Promise((resolve) => {
     const finish = (greeting: Greeting | undefined) => {
       socket.pause();
@@ -90,9 +104,18 @@ export function greet(socket: Socket): Promise<Greeting | undefined> {
         const greeting = readGreeting(waiting);
         if (!greeting) return;
         waiting = waiting.subarray(greeting.length);
-        chosen = greeting.methods.includes(SOCKS5_METHODS.none);
+        asked = extras.passwords === true && greeting.methods.includes(SOCKS5_METHODS.password);
+        chosen = asked || greeting.methods.includes(SOCKS5_METHODS.none);
         if (!chosen) return refuse(encodeChoice(SOCKS5_METHODS.unacceptable));
-        socket.write(encodeChoice(SOCKS5_METHODS.none));
+        socket.write(encodeChoice(asked ? SOCKS5_METHODS.password : SOCKS5_METHODS.none));
+      }
+      if (asked) {
+        const credentials = readCredentials(waiting);
+        if (!credentials) return;
+        waiting = waiting.subarray(credentials.length);
+        asked = false;
+        password = credentials.password;
+        socket.write(encodeCredentialsAnswer(true));
       }
       const request = readRequest(waiting);
       if (!request) return;
@@ -102,15 +125,19 @@ export function greet(socket: Socket): Promise<Greeting | undefined> {
       if (!wants) return refuse(encodeReply('commandUnsupported'));
       if (!to) return refuse(encodeReply('addressUnsupported'));
       const encode: Encode = (outcome, _, bound) => encodeReply(SOCKS_REPLIES[outcome], bound);
-      finish({ wants, to, answer: answerer(socket, encode) });
+      finish({ wants, to, answer: answerer(socket, encode), ...(password !== undefined && { password }) });
     };
     const http = () => {
+      const page = pageOf(waiting, extras);
+      if (page) return refuse(page);
       const head = readConnect(waiting);
       if (!head) return;
+      if (extras.passwords) password = basicPassword(waiting.subarray(0, head.length));
       waiting = waiting.subarray(head.length);
       const encode = (outcome: Outcome, detail?: string) =>
         encodeConnectAnswer(HTTP_STATUSES[outcome], detail && `the far side says: ${detail}`);
-      finish({ wants: 'connection', to: head, answer: answerer(socket, encode) });
+      const answer = answerer(socket, encode);
+      finish({ wants: 'connection', to: head, answer, ...(password !== undefined && { password }) });
     };
     const onData = (data: Buffer) => {
       waiting = Buffer.concat([waiting, data]);
@@ -126,6 +153,25 @@ export function greet(socket: Socket): Promise<Greeting | undefined> {
     };
     socket.on('data', onData).once('end', onEnd).once('close', onEnd);
   });
+}
+
+/** The answer to a plain GET whose head is complete; undefined for everything else. */
+function pageOf(bytes: Buffer, { page }: GreetingExtras): Buffer | undefined {
+  const text = page ? bytes.toString('latin1') : '';
+  const [, path = ''] = /^GET (\/[\w./-]{0,100})(?:\?\S*)? HTTP\/1\.[01]\r?\n/.exec(text) ?? [];
+  if (path === '' || !/\r?\n\r?\n/.test(text)) return undefined;
+  const found = page?.(path);
+  if (!found) return undefined;
+  const length = Buffer.byteLength(found.text);
+  const head = `HTTP/1.1 200 OK\r\nContent-Type: ${found.type}\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n`;
+  return Buffer.from(head + found.text);
+}
+
+/** The password of `Proxy-Authorization: Basic` (RFC 7617). */
+function basicPassword(head: Buffer): string | undefined {
+  const [, code] =
+    /^proxy-authorization: *basic +([\w+/=]{1,1000}) *\r?$/im.exec(head.toString('latin1')) ?? [];
+  return code === undefined ? undefined : /:(.*)$/s.exec(Buffer.from(code, 'base64').toString('utf8'))?.[1];
 }
 
 type Encode = (...answer: Parameters<Greeting['answer']>) => Buffer;

@@ -6,6 +6,7 @@ import { createLogger, LOG_LEVELS, type LogLevel } from '../../log.js';
 import { apiServer } from '../../meepo/api.js';
 import type { MeepoConfig } from '../../meepo/config.js';
 import { MeepoNode } from '../../meepo/node.js';
+import { MeepoProxy } from '../../meepo/proxy.js';
 import { parseRedisUrl } from '../../rendezvous/meepo/place.js';
 import { sleep, untilAborted } from '../../util/sleep.js';
 import { oneLine } from '../io.js';
@@ -14,6 +15,7 @@ import { callDaemon } from './client.js';
 import { chosenConfig, loadConfig } from './config-actions.js';
 import type { MeepoContext } from './context.js';
 import { type Identity, loadIdentity } from './identity.js';
+import { readNames } from './names.js';
 import { ensureMeepoDirectory, logPath, socketPath } from './place.js';
 
 /** How long a daemon may take to answer for the first time. */
@@ -91,6 +93,7 @@ function nodeOf({ config, given, identity }: Plan, context: MeepoContext): Meepo
       blocks: acl?.blocks ?? [],
     },
     ...(url ? { redis: parseRedisUrl(url) } : {}),
+    selfmesh: config.asSignaling,
     log,
   });
 }
@@ -101,6 +104,7 @@ async function stay(context: MeepoContext, planned: Plan): Promise<number> {
   const node = nodeOf(planned, context);
   const log = createLogger({ level: levelOf(context.flags, config) });
   const servers: Server[] = [];
+  let proxy: MeepoProxy | undefined;
   const begun = Date.now();
   try {
     const api = () =>
@@ -117,6 +121,12 @@ async function stay(context: MeepoContext, planned: Plan): Promise<number> {
         log,
       });
     ensureMeepoDirectory(context.io.env);
+    const socks = config.proxy?.socks5;
+    if (socks) {
+      const lookup = (name: string) => readNames(context.io.env).get(name);
+      proxy = new MeepoProxy({ node, ...socks, lookup, log });
+      await proxy.listen();
+    }
     servers.push(await listenSocket(api(), socketPath(context.io.env)));
     servers.push(await listenPort(api(), config.api.host, config.api.port));
     context.io.stderr(`Meepo ${node.id}: ${oneLine(node.access.summary)}\n`);
@@ -127,6 +137,7 @@ async function stay(context: MeepoContext, planned: Plan): Promise<number> {
       server.closeAllConnections();
       server.close();
     }
+    await proxy?.close();
     await node.close();
   }
 }
