@@ -6,6 +6,8 @@
 // --- STUN (RFC 3489, 5389/8489, 5780)
 /** RFC 8489 section 18.6. */
 export const STUN_PORT = 3478;
+/** Of `awl hub --relay`: beside STUN's two. */
+export const RELAY_PORT = 3480;
 /** RFC 8489 section 5. */
 export const STUN_MAGIC_COOKIE = 0x2112a442;
 /** plexus' schedule, spec e.1; RFC 8489 section 6.2.1 begins at 500 ms, and allows less where RTTs are known. */

@@ -23,10 +23,12 @@ export const ERROR_CODES = {
   TERMS_UNMET: 65,
   // 68 EX_NOHOST: the other side did not answer the invitation
   PEER_NO_ANSWER: 68,
-  // 69 EX_UNAVAILABLE: the rendezvous cannot be reached or refuses us; awl status: no awl is there
+  // 69 EX_UNAVAILABLE: the rendezvous or the relay cannot be reached or refuses us; awl status: no awl is there
   RENDEZVOUS_UNREACHABLE: 69,
   RENDEZVOUS_REFUSED: 69,
   RENDEZVOUS_UNTRUSTED: 69,
+  RELAY_UNREACHABLE: 69,
+  RELAY_REFUSED: 69,
   NOT_RUNNING: 69,
   MEEPO_UNAVAILABLE: 69,
   // 70 EX_SOFTWARE: our own fault

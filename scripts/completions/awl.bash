@@ -17,6 +17,7 @@ _awl() {
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return ;;
+    --route) words='direct relay either' ;;
     --candidates) words='host srflx mapped none' ;;
     --port-mapping) words='auto off' ;;
     --rendezvous) words='hyperdht opendht email meepo file' ;;
@@ -37,14 +38,14 @@ _awl() {
     doctor) words='--stun-server= --stun-client= --port-mapping= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --json --log-level= --log-file= --config= --help --version --report= --peer-report=' ;;
     stun-server) words='--log-level= --log-file= --config= --help --version --listen= --port= --alt-port=' ;;
     dht-node) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --public= --metrics=' ;;
-    hub) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --node-port= --public= --metrics= --alt-port=' ;;
+    hub) words='--app-repo= --dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --node-port= --relay --relay-port= --relay-allow= --public= --metrics= --alt-port=' ;;
     wormhole) words='--log-level= --log-file= --config= --help --version --purpose= --service= --gateway= --faraway= --obscure=' ;;
     service) words='print install systemd cron --log-level= --log-file= --config= --help --version --replace --name= --user=' ;;
     status) words='--state-dir= --json --log-level= --log-file= --config= --help --version' ;;
     meepo) words='--log-level= --log-file= --config= --help --version' ;;
     completion) words='bash zsh fish --log-level= --log-file= --config= --help --version' ;;
     *)
-      words='--accept --app-id= --app-repo= --host-info= --peer-info= --stun-server= --stun-client= --app-qos= --tcp-stun= --tcp-bind= --punch-hops= --candidates= --port-mapping= --response-timeout= --handshake-timeout= --once --accept-timeout= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --exec-command= --exec-args= --exec-env= --exec-pwd= --exec-log= --exec-detach --allow-plaintext --allow-private --allow-loopback --cipher= --state-dir= --export= --export-any= --export-except= --import= --socks5= --tunnel= --stdio= --reconnect-timeout= --udp-only --json --log-level= --log-file= --config= --help --version --metrics='
+      words='--accept --app-id= --app-repo= --host-info= --peer-info= --stun-server= --stun-client= --app-qos= --tcp-stun= --tcp-bind= --route= --relay-server= --punch-hops= --candidates= --port-mapping= --response-timeout= --handshake-timeout= --once --accept-timeout= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --exec-command= --exec-args= --exec-env= --exec-pwd= --exec-log= --exec-detach --allow-plaintext --allow-private --allow-loopback --cipher= --state-dir= --export= --export-any= --export-except= --import= --socks5= --tunnel= --stdio= --reconnect-timeout= --udp-only --json --log-level= --log-file= --config= --help --version --metrics='
       (( COMP_CWORD == 1 )) && words="serve id doctor stun-server dht-node hub wormhole service status meepo completion help $words" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

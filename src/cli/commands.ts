@@ -153,19 +153,27 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'run STUN server and DHT node in one: all that a team needs of its own',
     forms: ['--listen=ADDRESS [--listen=ADDRESS] [OPTION]...'],
     details: [
-      'One command on one small server. It prints the two options that the machines which connect need. It carries ' +
-        'no traffic of theirs and can read none of their letters. awl service makes a service of it.',
+      'One command on one small server. It prints the options that the machines which connect need. It can read none ' +
+        'of their letters, and carries no traffic of theirs unless --relay is given. awl service makes a service of it.',
+      'With --relay it also forwards datagrams between two machines whose NATs let nothing else through, if both ' +
+        'prove by their keys that they are in its --app-repo (certificates suffice: awl id trust) or named by --relay-allow. ' +
+        'It sees addresses and sizes, and what tunnels carry only encrypted. Sessions, their rates and idle times are limited.',
     ],
-    examples: [['awl hub --listen=203.0.113.1', 'serve on the standard ports']],
+    examples: [
+      ['awl hub --listen=203.0.113.1', 'serve on the standard ports'],
+      ['awl hub --listen=203.0.113.1 --relay --app-repo=/etc/awl/repo', 'and relay for the team'],
+    ],
     load: async () => {
       const { runHub } = await import('./hub.js');
-      return ({ options, io, signal }) => {
+      const { relayOptions } = await import('./hub-relay.js');
+      return ({ options, io, log, signal }) => {
         const ports = {
           stunPort: options.number('port') ?? STUN_PORT,
           altPort: options.number('alt-port') ?? 0,
           dhtPort: options.number('node-port') ?? HYPERDHT_PORT,
         };
-        return runHub({ ...nodeOptions(options), ...ports }, io, signal);
+        const relay = options.flag('relay') && relayOptions(options);
+        return runHub({ ...nodeOptions(options), ...ports, ...(relay && { relay }), log }, io, signal);
       };
     },
   },

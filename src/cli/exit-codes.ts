@@ -8,7 +8,7 @@ const STATUSES: Readonly<Record<number, readonly [name: string, meaning: string]
   68: ['EX_NOHOST', 'peer did not answer: the invitation was sent, but no answer came in time'],
   69: [
     'EX_UNAVAILABLE',
-    'rendezvous unreachable: it cannot be reached, or refuses us; awl status: no awl is running',
+    'rendezvous or relay unreachable: it cannot be reached, or refuses us; awl status: no awl is running',
   ],
   70: ['EX_SOFTWARE', 'a mistake in awl itself'],
   71: ['EX_OSERR', 'payload failed: the program could not be started'],
@@ -50,6 +50,8 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   RENDEZVOUS_UNREACHABLE: 'the mail servers or the folder cannot be reached',
   RENDEZVOUS_REFUSED: 'the mail servers refuse the login or the message',
   RENDEZVOUS_UNTRUSTED: 'the certificate of a mail server cannot be verified; see --email-ca',
+  RELAY_UNREACHABLE: 'the relay of --relay-server, or the one that the peer names, does not answer',
+  RELAY_REFUSED: 'the relay does not serve this identity, or the peer does not use one',
   NOT_RUNNING: 'awl status found no running awl of this user',
   MEEPO_UNAVAILABLE: 'no Meepo daemon answers, or the other node cannot be reached',
   INTERNAL: 'something that should not happen; please report it',

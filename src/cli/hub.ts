@@ -1,3 +1,6 @@
+import type { Logger } from '../log.js';
+import type { RelayStats } from '../relay/desk.js';
+import { RelayServer, type RelayServerOptions } from '../relay/server.js';
 import { startBootstrapNode } from '../rendezvous/hyperdht/node.js';
 import { StunServer } from '../stun/server.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
@@ -5,7 +8,11 @@ import type { HostPort } from '../util/host-port.js';
 import { untilAborted } from '../util/sleep.js';
 import { nodeMetrics } from './dht-node.js';
 import type { Io } from './io.js';
-import { serveMetrics } from './metrics.js';
+import { type Metrics, serveMetrics } from './metrics.js';
+
+export interface HubRelay extends Pick<RelayServerOptions, 'repo' | 'fingerprints'> {
+  readonly port: number;
+}
 
 export interface HubArgs {
   /** One or two addresses of this machine; the first also serves the DHT. */
@@ -18,6 +25,9 @@ export interface HubArgs {
   /** Other nodes of the same network. */
   readonly bootstrap: readonly HostPort[];
   readonly metrics?: Endpoint;
+  /** Also forward for those who may. */
+  readonly relay?: HubRelay;
+  readonly log?: Logger;
 }
 
 /**
@@ -32,9 +42,12 @@ export async function runHub(args: HubArgs, io: Pick<Io, 'stderr'>, signal: Abor
     const [address] = stun.layout.addresses;
     const host = args.public ?? address;
     const node = await startBootstrapNode({ host, port: args.dhtPort, bootstrap: args.bootstrap });
+    let relay: RelayServer | undefined;
     try {
+      relay = await startRelay(args, address);
       const read = () => ({
         ...nodeMetrics(node.metrics()),
+        ...(relay && relayMetrics(relay.stats)),
         awl_stun_answered_total: stun.stats.answered,
         awl_stun_ignored_total: stun.stats.ignored,
         awl_stun_limited_total: stun.stats.limited,
@@ -43,7 +56,9 @@ export async function runHub(args: HubArgs, io: Pick<Io, 'stderr'>, signal: Abor
       try {
         const server = formatEndpoint({ address: host, port: stun.layout.port });
         const dht = formatEndpoint(node.endpoint);
-        io.stderr(`hub ready: --stun-server=${server} --dht-bootstrap=${dht}\n`);
+        const also = relay ? ` --relay-server=${formatEndpoint(relay.endpoint)}` : '';
+        io.stderr(`hub ready: --stun-server=${server} --dht-bootstrap=${dht}${also}\n`);
+        if (relay) io.stderr(`the relay serves ${relay.allowed} identities\n`);
         if (metrics) io.stderr(`metrics on http://${formatEndpoint(metrics.endpoint)}/metrics\n`);
         await untilAborted(signal);
         return 0;
@@ -51,9 +66,35 @@ export async function runHub(args: HubArgs, io: Pick<Io, 'stderr'>, signal: Abor
         await metrics?.close();
       }
     } finally {
-      await node.close();
+      await Promise.all([relay?.close(), node.close()]);
     }
   } finally {
     await stun.close();
   }
+}
+
+function startRelay(
+  { relay, public: open, log }: HubArgs,
+  address: string,
+): Promise<RelayServer> | undefined {
+  if (!relay) return undefined;
+  const { port, ...who } = relay;
+  return RelayServer.start({
+    local: { address, port },
+    ...who,
+    ...(open !== undefined && { public: open }),
+    ...(log && { log }),
+  });
+}
+
+/** Names of a relay's numbers. */
+function relayMetrics({ sessions, waiting, refused, forwarded, bytes, dropped }: RelayStats): Metrics {
+  return {
+    awl_relay_sessions: sessions,
+    awl_relay_waiting: waiting,
+    awl_relay_refused_total: refused,
+    awl_relay_forwarded_datagrams_total: forwarded,
+    awl_relay_forwarded_bytes_total: bytes,
+    awl_relay_dropped_total: dropped,
+  };
 }

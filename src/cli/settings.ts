@@ -4,6 +4,7 @@ import type { ExecSpec } from '../launch/spec.js';
 import { tokenize } from '../launch/tokenize.js';
 import type { RendezvousSettings } from '../rendezvous/registry.js';
 import { CANDIDATE_KINDS, type CandidateKind } from '../session/candidate-list.js';
+import { ROUTES } from '../session/route.js';
 import type { AcceptorSettings } from '../session/settings.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
@@ -69,6 +70,7 @@ export async function sessionSettings(
     stun,
     bind: bindAddress(values),
     ...tcpSettings(values, builtIn !== undefined),
+    ...relaySettings(values),
     rendezvous,
     ...(hops !== undefined && { hops }),
     responseTimeoutMs: seconds('response-timeout') ?? 60_000,
@@ -145,6 +147,13 @@ function bindAddress(values: OptionValues): Endpoint {
   const host = values.text('bind-ip');
   if (host === undefined) return values.local('stun-client') ?? { address: '0.0.0.0', port: 0 };
   return endpoint(values, 'bind-ip', () => parseLocal(host, values.number('bind-port') ?? 0));
+}
+
+/** `--relay-server` and `--route`, as far as they were given. */
+function relaySettings(values: OptionValues): Pick<AcceptorSettings, 'relay' | 'route'> {
+  const relay = values.server('relay-server');
+  const route = ROUTES.find((one) => one === values.choice('route'));
+  return { ...(relay && { relay }), ...(route && { route }) };
 }
 
 /** `--app-qos`, `--tcp-stun` and `--tcp-bind`, as far as they were given. */

@@ -19,6 +19,8 @@ import { meet } from './meeting.js';
 import type { HostParty, PeerParty } from './parties.js';
 import type { Passage } from './passage.js';
 import { findReflexive } from './reflexive.js';
+import { relayCandidates } from './relaying.js';
+import { peerRoute } from './route.js';
 import type { SessionSettings } from './settings.js';
 import { bindSockets, closeSockets, type SessionSockets } from './sockets.js';
 import { natOfPeer, ownTerms, tcpMapping } from './terms.js';
@@ -105,7 +107,9 @@ async function answerOn(
   });
   await Promise.race([gathering.settled, sleep(PROBE_GRACE_MS, signal)]);
   await Promise.race([locating, sleep(FRESH_GRACE_MS)]);
-  const candidates = forPeer(gathering.list(outer), outer, invitation.reference.endpoint, settings);
+  const relays = await relayCandidates(settings, socket.local, log);
+  const near = forPeer(gathering.list(outer), outer, invitation.reference.endpoint, settings);
+  const candidates = [...near, ...(invitation.extension ? relays : [])];
   const own = newContribution();
   const tcp = await tcpMapping(settings, nat, { log, signal });
   const terms = ownTerms(settings, { outer, nat, now: context.now(), ...(tcp && { tcp }) });
@@ -148,6 +152,7 @@ async function answerOn(
     ...(tcp && { tcp }),
     keys,
     abilities: abilitiesOf(invitation),
+    peerRoute: peerRoute(invitation),
     reports: { own: nat, peer: natOfPeer(invitation) },
     begun,
     log,

@@ -9,6 +9,9 @@ import { deriveTunnelKeys } from '../wire/tunnel-keys.js';
 import { TUNNEL_CLOSE_MS } from '../wire/tunnel-limits.js';
 import type { Passage } from './passage.js';
 
+/** How a relayed passage was won, and the kind of its carrier. */
+export const RELAYED = 'relay';
+
 /**
  * Makes a passage the carrier of a tunnel and exchanges hellos. The passage's port is closed on failure.
  * @throws AwlError TUNNEL_REFUSED, UDP_BIND, TUNNEL_LOST, MESSAGE_*; the signal's reason
@@ -39,7 +42,11 @@ async function carrierOf(passage: Passage): Promise<Carrier> {
       release: () => passage.handOver(),
     });
     // A port that the router forwards is taken back with the path that it belongs to.
-    return { ...carrier, close: () => Promise.all([carrier.close(), passage.close()]).then(() => {}) };
+    return {
+      ...carrier,
+      ...(passage.how === RELAYED && { kind: RELAYED }),
+      close: () => Promise.all([carrier.close(), passage.close()]).then(() => {}),
+    };
   } catch (error) {
     await passage.close();
     throw error;

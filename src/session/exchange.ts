@@ -17,6 +17,7 @@ import type { Candidate, Extension } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
 import type { Terms } from '../wire/reference-terms.js';
 import type { HostParty, PeerParty } from './parties.js';
+import { ownRoute, type Route, routeCaps } from './route.js';
 import type { SessionSettings } from './settings.js';
 
 /** DER of an X25519 SubjectPublicKeyInfo up to the 32 key bytes, RFC 8410 section 4. */
@@ -63,11 +64,13 @@ export interface LetterParts {
   readonly now: Date;
   readonly cipher?: 'aes256' | 'des3';
   readonly plaintext?: boolean;
+  readonly route: Route;
 }
 
 /** The sealing choices that settings make. */
 export function sealOptions(settings: SessionSettings) {
   return {
+    route: ownRoute(settings),
     ...(settings.cipher && { cipher: settings.cipher }),
     ...(settings.allowPlaintext && { plaintext: true }),
   };
@@ -88,7 +91,7 @@ export function sealLetter(parts: LetterParts): SealedLetter {
     cand: parts.candidates,
     ...(parts.fresh.length > 0 && { fresh: parts.fresh }),
     nat: parts.nat,
-    caps: [CAP_CONFIRM, CAP_CHOICE, CAP_BIRTHDAY],
+    caps: [CAP_CONFIRM, CAP_CHOICE, CAP_BIRTHDAY, ...routeCaps(parts.route)],
   };
   const sealed = sealingOf(parts.link.sealing).seal({
     kind,

@@ -13,6 +13,8 @@ import { oneReady } from './links.js';
 import { meet } from './meeting.js';
 import { type HostParty, loadHost, loadPeer, type PeerParty, partyOptions } from './parties.js';
 import type { Passage } from './passage.js';
+import { relayCandidates } from './relaying.js';
+import { peerRoute } from './route.js';
 import type { SessionSettings } from './settings.js';
 import { bindSockets, closeSockets, type SessionSockets } from './sockets.js';
 import { natOfPeer, ownTerms, tcpMapping } from './terms.js';
@@ -69,6 +71,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
   const log = context.log.child(session);
 
   const servers = await resolveServers(settings.stun, socket.local, signal);
+  const relaying = relayCandidates(settings, socket.local, log);
   const measuring = probe(socket, servers, { signal, log });
   const gathering = new Gathering({
     ...{ sockets, stun: settings.stun, log, signal },
@@ -93,6 +96,8 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
   const [outer] = await Promise.all([located, oneReady(preparing, log, signal)]);
   void measuring.report.then((report) => emit({ event: 'nat', report }));
 
+  const relays = await relaying;
+  const candidates = () => [...gathering.list(outer), ...relays];
   const own = newContribution();
   const { server } = await measuring.first;
   const tcp = await tcpMapping(settings, measuring.current(), { log, signal });
@@ -107,7 +112,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       ...{ context, session, host, peer, outer, own, preparing, begun, log, signal },
       ...(terms && { terms }),
       nat: () => measuring.current(),
-      candidates: () => gathering.list(outer),
+      candidates,
       fresh,
     });
     const keys = shareKeys(own, answer, { invite, accept: answer.digest });
@@ -120,7 +125,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       sockets,
       outer,
       hops: measuring.hops(),
-      candidates: { own: gathering.list(outer), peer: answer.extension?.cand ?? [] },
+      candidates: { own: candidates(), peer: answer.extension?.cand ?? [] },
       target: answer.reference.endpoint,
       references: {
         own: { endpoint: outer, puzzle: own.puzzle, ...(terms && { terms }) },
@@ -129,6 +134,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       ...(tcp && { tcp }),
       keys,
       abilities: abilitiesOf(answer),
+      peerRoute: peerRoute(answer),
       reports: { own: await settled(measuring), peer: natOfPeer(answer) },
       begun,
       log,

@@ -7,14 +7,15 @@ import { sleep } from '../util/sleep.js';
 import type { Reference } from '../wire/reference.js';
 import { formatQos } from '../wire/reference-terms.js';
 import type { Passage } from './passage.js';
-import { openPassage, type PunchingParts, wrapPassage } from './punching.js';
+import { openPassage, wrapPassage } from './punching.js';
+import { openPath, type PathParts } from './relaying.js';
 import type { TcpMapping } from './tcp-mapping.js';
 import { type Deal, dealOf } from './terms.js';
 
 /** A client's program starts this much later than the server's (plexus' PLEXUS_CONNECT_DELAY, spec a.5). */
 const CLIENT_DELAY_MS = 1_000;
 
-export interface MeetingParts extends PunchingParts {
+export interface MeetingParts extends PathParts {
   readonly references: { readonly own: Reference; readonly peer: Reference };
   readonly tcp?: TcpMapping;
 }
@@ -27,10 +28,10 @@ export interface MeetingParts extends PunchingParts {
 export async function meet(parts: MeetingParts): Promise<Passage> {
   const { role, references, log } = parts;
   const deal = dealOf(role, references.own, references.peer);
-  if (!deal) return openPassage(parts);
+  if (!deal) return openPath(parts);
   const qos = formatQos({ proto: deal.transport, role: deal.role });
   log.info(`agreed on ${qos} with the peer`);
-  if (deal.transport === 'udp') return { ...(await openPassage(parts)), qos };
+  if (deal.transport === 'udp') return { ...(await openPath(parts)), qos };
   return { ...(await overTcp(parts, deal)), qos };
 }
 

@@ -31,6 +31,8 @@ export interface PunchingParts {
   /** Smallest TTL that was seen to leave the own NATs; `--punch-hops` wins over it. */
   readonly hops: number | undefined;
   readonly reports?: { readonly own: NatReport; readonly peer: NatReport };
+  /** A direct path is looked for no longer than this. */
+  readonly patienceMs?: number;
   /** Monotonic ms at which the session began, for the `passage` event. */
   readonly begun: number;
   readonly log: Logger;
@@ -72,7 +74,10 @@ export async function openPassage(parts: PunchingParts): Promise<Passage> {
     },
     ...(keys.confirmKey && { confirmKey: keys.confirmKey }),
     ...(parts.reports && { reports: parts.reports }),
-    timeoutMs: settings.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+    timeoutMs: Math.min(
+      settings.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
+      parts.patienceMs ?? Number.POSITIVE_INFINITY,
+    ),
     ...(settings.allowPrivate && { allowPrivate: true }),
     ...(settings.allowLoopback && { allowLoopback: true }),
     ...(parts.signal && { signal: parts.signal }),

@@ -4,11 +4,14 @@ import type { Tunnel } from '../tunnel/tunnel.js';
 import { backoffMs } from '../util/backoff.js';
 import { sleep } from '../util/sleep.js';
 import type { TunnelHello } from '../wire/tunnel-hello.js';
-import { greetOver } from './carrying.js';
+import { greetOver, RELAYED } from './carrying.js';
 import type { Passage } from './passage.js';
 
 /** Between attempts to punch again; an invitation may itself take a minute to fail. */
 const PAUSE = { baseMs: 500, maxMs: 15_000 };
+
+/** A NAT pair seldom changes, and each attempt is a session for the peer: ever more seldom. */
+const SEEK_PAUSE = { baseMs: 30_000, maxMs: 30 * 60_000 };
 
 export interface Reconnecting {
   readonly hello: TunnelHello;
@@ -41,6 +44,40 @@ export async function bringBack(
       if (over.signal.aborted) return;
       const code = isAwlError(error) ? `${error.code}: ` : '';
       log.info(`no new path yet: ${code}${errorText(error)}`);
+    }
+  }
+}
+
+/**
+ * Looks for a direct path while the tunnel runs through a relay, and moves the tunnel there when it finds one; until the
+ * tunnel ends. Never rejects.
+ * @param pause between attempts; tests shorten it
+ */
+export async function seekDirect(
+  tunnel: Tunnel,
+  { hello, invite, log }: Reconnecting,
+  pause = SEEK_PAUSE,
+): Promise<void> {
+  const over = new AbortController();
+  const stop = () => over.abort();
+  void tunnel.closed.then(stop, stop);
+  for (let attempt = 0; !over.signal.aborted; ) {
+    try {
+      await sleep(backoffMs(attempt, pause), over.signal);
+      const relayed = () => tunnel.stats.state === 'open' && tunnel.carrier?.kind === RELAYED;
+      if (!relayed()) {
+        attempt = 0;
+        continue;
+      }
+      attempt += 1;
+      log.debug('looking for a direct path');
+      const passage = await invite(over.signal);
+      const greeted = await greetOver(passage, { ...hello, resume: tunnel.token }, over.signal);
+      await tunnel.attach(greeted);
+    } catch (error) {
+      if (over.signal.aborted) return;
+      const code = isAwlError(error) ? `${error.code}: ` : '';
+      log.debug(`still no direct path: ${code}${errorText(error)}`);
     }
   }
 }

@@ -8,6 +8,7 @@ import { LivingTunnels } from './living.js';
 import { takeLock } from './lock.js';
 import type { Passage } from './passage.js';
 import { exitStatus, runPayload } from './payload.js';
+import { ownRoute } from './route.js';
 import type { AcceptorSettings, SessionSettings } from './settings.js';
 import { ensureStateDirectory, stateDirectory, stateKey } from './state-dir.js';
 import { runTubus } from './tubus.js';
@@ -21,9 +22,13 @@ import { type Returning, runTunnel } from './tunnel.js';
 export async function runInitiator(settings: SessionSettings): Promise<number> {
   requireUse(settings);
   const again = (signal: AbortSignal) => invite({ ...settings, signal });
+  // The typed port is the tunnel's meanwhile.
+  const straight = { ...settings, route: 'direct', bind: { ...settings.bind, port: 0 } } as const;
+  const direct = (signal: AbortSignal) => invite({ ...straight, signal });
+  const seeks = ownRoute(settings) === 'either' && settings.tunnel?.reconnectMs !== 0;
   const beside = await settings.beside?.();
   try {
-    return await use(await invite(settings), settings, { invite: again });
+    return await use(await invite(settings), settings, { invite: again, ...(seeks && { direct }) });
   } finally {
     await beside?.close();
   }

@@ -10,6 +10,7 @@ import type { StatusBoard } from './board.js';
 import type { CandidateKind } from './candidate-list.js';
 import type { EventSink } from './events.js';
 import type { LinkPool } from './link-pool.js';
+import type { Route } from './route.js';
 import type { TcpSettings } from './tcp-mapping.js';
 import type { TunnelSettings } from './tunnel.js';
 
@@ -48,6 +49,10 @@ export interface SessionSettings {
   readonly candidates?: readonly CandidateKind[];
   /** Ask the router to forward a port (PCP, NAT-PMP, UPnP) while a session lasts. */
   readonly portMapping?: boolean;
+  /** A hub that relays where no direct path is found. */
+  readonly relay?: HostPort;
+  /** By which ways the path may go; default: `either` where a relay is named, else `direct`. */
+  readonly route?: Route;
   /** Content cipher of sealed messages; plexus reads both. */
   readonly cipher?: 'aes256' | 'des3';
   /** Folder for the seen-set and locks; default: `$XDG_STATE_HOME/awl` or `~/.local/state/awl`. */

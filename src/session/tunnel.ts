@@ -17,7 +17,7 @@ import { type ExportSpec, formatExport, type ImportSpec, type TunnelTarget } fro
 import { declineResumption, greetOver } from './carrying.js';
 import type { LivingTunnels } from './living.js';
 import type { Passage } from './passage.js';
-import { bringBack } from './reconnecting.js';
+import { bringBack, seekDirect } from './reconnecting.js';
 import type { SessionSettings } from './settings.js';
 import { upgradeToTcp } from './tcp-upgrade.js';
 import type { TubusUse } from './tubus.js';
@@ -46,6 +46,8 @@ export interface TunnelSettings {
 export interface Returning {
   /** The inviter asks the peer again. */
   readonly invite?: (signal: AbortSignal) => Promise<Passage>;
+  /** The inviter asks for a direct path in place of a relayed one. */
+  readonly direct?: (signal: AbortSignal) => Promise<Passage>;
   /** The acceptor keeps what its peers may come back to. */
   readonly living?: LivingTunnels;
   /** Only who comes back is welcome. */
@@ -101,6 +103,7 @@ export async function runTunnel(
     },
     greeted,
   );
+  if (returning.direct) void seekDirect(tunnel, { hello, invite: returning.direct, log });
   returning.living?.add(tunnel, passage);
   improve(passage);
   return session.serve(tunnel, wanted);

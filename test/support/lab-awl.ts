@@ -27,6 +27,11 @@ export class LabPair {
     return new LabPair(repos);
   }
 
+  /** The app repository of one of them; it holds the certificates of both. */
+  repo(who: 'a' | 'b'): string {
+    return this.#repos[who];
+  }
+
   /** Starts awl as `who` in the role of the lab; what is not said is as a user would leave it. */
   start(lab: Lab, role: string, who: 'a' | 'b', ...args: string[]): AwlProcess {
     const peer = who === 'a' ? 'b' : 'a';

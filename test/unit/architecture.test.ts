@@ -12,7 +12,7 @@ const STAGES: readonly (readonly string[])[] = [
   ['session'],
   // A payload house like the tunnel, but it opens paths of its own: it signals over Redis, punches, and runs tunnels.
   ['meepo'],
-  ['rendezvous', 'stun', 'punch', 'launch', 'tunnel'],
+  ['rendezvous', 'stun', 'punch', 'relay', 'launch', 'tunnel'],
   ['wire', 'identity'],
   ['util'],
   ['errors.ts', 'constants.ts', 'log.ts'],

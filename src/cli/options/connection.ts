@@ -1,4 +1,4 @@
-import { PUNCH_HOPS, STUN_PORT } from '../../constants.js';
+import { PUNCH_HOPS, RELAY_PORT, STUN_PORT } from '../../constants.js';
 import type { OptionSpec } from './spec.js';
 
 /** Who connects to whom, and through which hole. */
@@ -30,7 +30,7 @@ export const CONNECTION_OPTIONS = [
     plexus: true,
     type: 'path',
     group: 'who',
-    commands: ['session', 'id'],
+    commands: ['session', 'id', 'hub'],
     placeholder: 'DIR',
     default: '',
     defaultText: 'the current folder',
@@ -129,6 +129,33 @@ export const CONNECTION_OPTIONS = [
     defaultPort: 0,
     defaultText: 'address of --stun-client, any free port',
     help: 'local TCP address for STUN, punching and the application',
+  },
+  {
+    name: 'route',
+    type: 'choice',
+    group: 'stun',
+    commands: ['session'],
+    placeholder: 'HOW',
+    choices: ['direct', 'relay', 'either'],
+    defaultText: 'either with --relay-server, else direct',
+    help: 'which way the path may go: direct, by relay, or either',
+    details:
+      'With either a relay is used only where no direct path was found. Both sides must allow it: the one without ' +
+      '--relay-server says --route=either. That a path is relayed stands in the log, in awl status and in --json ' +
+      '(how: relay). The tunnel goes on looking for a direct path and moves there; a program stays on the relay.',
+  },
+  {
+    name: 'relay-server',
+    type: 'server',
+    group: 'stun',
+    commands: ['session'],
+    placeholder: 'HOST[:PORT]',
+    defaultPort: RELAY_PORT,
+    help: 'machine of yours that runs awl hub --relay, for NATs that let nothing else through',
+    details:
+      'The peer is told of it in the sealed letter; where both sides name one, the inviter’s is used. Both need to be ' +
+      'allowed there. It sees addresses, times and sizes; what the tunnel carries is encrypted from end to end. A program in ' +
+      '--exec-command must encrypt by itself.',
   },
   {
     name: 'punch-hops',

@@ -1,4 +1,4 @@
-import { HYPERDHT_PORT, IDENTITY_RSA_BITS, STUN_PORT } from '../../constants.js';
+import { HYPERDHT_PORT, IDENTITY_RSA_BITS, RELAY_PORT, STUN_PORT } from '../../constants.js';
 import { LOG_LEVELS } from '../../log.js';
 import type { OptionSpec } from './spec.js';
 
@@ -176,6 +176,36 @@ export const GENERAL_OPTIONS = [
     max: 65_535,
     default: String(HYPERDHT_PORT),
     help: 'UDP port of the DHT node',
+  },
+  {
+    name: 'relay',
+    type: 'flag',
+    group: 'command',
+    commands: ['hub'],
+    help: 'also relay for sessions that find no direct path; for identities of --app-repo and --relay-allow only',
+  },
+  {
+    name: 'relay-port',
+    type: 'int',
+    group: 'command',
+    commands: ['hub'],
+    placeholder: 'N',
+    min: 1024,
+    max: 65_535,
+    default: String(RELAY_PORT),
+    requires: ['relay'],
+    help: 'UDP port of the relay',
+  },
+  {
+    name: 'relay-allow',
+    type: 'text',
+    group: 'command',
+    commands: ['hub'],
+    placeholder: 'FINGERPRINT',
+    repeatable: true,
+    separator: /[,;]/,
+    requires: ['relay'],
+    help: 'identity that may use the relay, as awl id list --long shows it',
   },
   {
     name: 'public',

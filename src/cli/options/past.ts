@@ -2,7 +2,8 @@ import type { OptionSpec } from './spec.js';
 
 const BOTH_PUNCHED =
   'awl chooses by --app-qos, and its tunnel uses TCP where that can be punched: leave it out';
-const NO_RELAY = 'awl connects directly or not at all, and has no relay: leave it out on both sides';
+const NO_RELAY =
+  'awl has a relay of its own kind: awl hub --relay on a machine of yours, --relay-server and --route here';
 const IN_REPOSITORY =
   'put the file into the application repository as OWNER/PIN/cert.crt, private.key or ca.crt, and name that with --app-repo';
 

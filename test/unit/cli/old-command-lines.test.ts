@@ -186,8 +186,8 @@ describe('plexus 3.4', () => {
   });
 
   test.each([
-    ['--udp-route=bridge', /--udp-route cannot be "bridge"/, /no relay/],
-    ['--rico-server=h', /--rico-server is a plexus option/, /no relay/],
+    ['--udp-route=bridge', /--udp-route cannot be "bridge"/, /a relay of its own kind/],
+    ['--rico-server=h', /--rico-server is a plexus option/, /a relay of its own kind/],
     ['--nat-test=noneed', /--nat-test cannot be "noneed"/, /STUN/],
   ])('%s is an error that says so', (option, message, hint) => {
     expect(() => valuesOf([option])).toThrow(
