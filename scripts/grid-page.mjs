@@ -5,10 +5,13 @@ const high = (list) => Math.max(...list);
 
 /** docs/NAT-GRID.md from the results of all pairs. */
 export function gridPage(types, results, hopeless, { hops, delay, loss }) {
-  const find = (a, b) => results.find((one) => one.a === a && one.b === b);
-  const cell = (a, b) => {
-    const r = find(a, b);
-    if (!r) return '';
+  const cell = (a, b) =>
+    results
+      .filter((one) => one.a === a && one.b === b)
+      .map(entry)
+      .join('<br>');
+  const entry = (r) => {
+    const { a, b } = r;
     if (!r.ok)
       return hopeless(a, b) ? `- (${r.code} in ${(r.passageMs / 1000).toFixed(1)} s)` : `FAILED ${r.code}`;
     const how = r.how[0] === r.how[1] ? r.how[0] : r.how.join('/');
@@ -29,7 +32,8 @@ export function gridPage(types, results, hopeless, { hops, delay, loss }) {
     'invites, the column accepts), with a payload that has to get through. Do not edit by hand.',
     '',
     `${hops} routers between the NATs, ${delay ?? 'no'} delay one way on each access link, ${loss ?? 'no'} loss. Each cell: the rung that won as the inviter`,
-    'and the acceptor saw it, the time from both references known to the authenticated path, datagrams sent by inviter + acceptor.',
+    'and the acceptor saw it, the time from both references known to the authenticated path, datagrams sent by inviter + acceptor;',
+    'one line for each side of the lab that the inviter was on. `-`: no path, as expected.',
     '',
     `**${direct.length} of ${feasible.length} feasible pairs direct, ${first.length} of them at the first try (${((100 * first.length) / feasible.length).toFixed(1)} %).**`,
     '',

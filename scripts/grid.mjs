@@ -1,5 +1,6 @@
 // The kernel grid: two awls behind every pair of NAT types, each inviting once, with a payload that must get through.
-//   scripts/grid [--types A,B] [--pairs A:B,C:D] [--jobs 3] [--hops 4] [--delay 25ms] [--loss 20%] [--tries 3] [--out FILE]
+//   scripts/grid [--types A,B] [--pairs A:B,C:D] [--jobs 3] [--hops 4] [--delay 25ms] [--loss 20%] [--tries 3]
+//                [--sides ab] [--json FILE] [--out FILE]
 // A failed pair is tried again, up to --tries times; docs/NAT-GRID.md (--out) says which try won. Needs root, ip, nft, python3.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,6 +26,8 @@ const { values: o } = parseArgs({
     delay: { type: 'string' },
     loss: { type: 'string' },
     tries: { type: 'string', default: '3' },
+    sides: { type: 'string', default: 'ab' },
+    json: { type: 'string' },
     out: { type: 'string' },
     show: { type: 'boolean', default: false },
   },
@@ -39,6 +42,8 @@ const types = o.types.split(',');
 const pairs = o.pairs
   ? o.pairs.split(',').map((pair) => pair.split(':'))
   : types.flatMap((inviter) => types.map((acceptor) => [inviter, acceptor]));
+/** The side of the lab that invites; each type then stands on each side in each role. */
+const sides = [...o.sides];
 
 /** Starts awl in the lab; its events come with the time at which they were read. */
 function start(lab, role, children, ...args) {
@@ -79,28 +84,37 @@ function start(lab, role, children, ...args) {
 }
 
 /** One session; what came of it on both sides. */
-async function session(a, b) {
+async function session(a, b, side) {
   labs += 1;
   const lab = { name: `grid${process.pid}x${labs}`, folder: mkdtempSync(join(folder, 'lab-')) };
   const link = [o.delay && `--delay=${o.delay}`, o.loss && `--loss=${o.loss}`].filter(Boolean);
   const children = new Set();
   execFileSync('mkdir', ['-p', `${lab.folder}/mail`, `${lab.folder}/a`, `${lab.folder}/b`]);
   execFileSync('chmod', ['700', `${lab.folder}/mail`, `${lab.folder}/a`, `${lab.folder}/b`]);
-  execFileSync(netlab, ['up', '-n', lab.name, `--a=${a}`, `--b=${b}`, `--hops=${o.hops}`, ...link]);
+  const other = side === 'a' ? 'b' : 'a';
+  execFileSync(netlab, [
+    'up',
+    '-n',
+    lab.name,
+    `--${side}=${a}`,
+    `--${other}=${b}`,
+    `--hops=${o.hops}`,
+    ...link,
+  ]);
   let timer;
   try {
     const stun = spawn(netlab, ['stun', '-n', lab.name]);
     children.add(stun);
     await new Promise((done) => stun.stdout.once('data', done));
     const say = (mode) => `--exec-args=${payload} ${mode} %innerip% %innerport% %peerip% %peerport%`;
-    const bob = start(lab, 'b', children, '--accept', '--once', say('echo'));
+    const bob = start(lab, other, children, '--accept', '--once', say('echo'));
     const limit = new Promise((done) => {
       timer = setTimeout(done, SESSION_MS);
     });
     await Promise.race([bob.until('listening'), limit]);
     // A laptop that accepts measured its NAT long before anybody called.
     await Promise.race([bob.until('nat'), limit]);
-    const alice = start(lab, 'a', children, say('hello'));
+    const alice = start(lab, side, children, say('hello'));
     const status = await Promise.race([alice.ended, limit]);
     const failed = alice.events.failed ?? bob.events.failed;
     if (failed) await Promise.race([bob.until('failed'), new Promise((done) => setTimeout(done, 3000))]);
@@ -135,19 +149,21 @@ function measure(alice, bob) {
 const results = [];
 async function work(queue) {
   for (let pair = queue.shift(); pair; pair = queue.shift()) {
-    const [a, b] = pair;
+    const [a, b, side] = pair;
     let result;
     // Two random symmetric NATs are not expected to connect: one try says how they end.
     const tries = hopeless(a, b) ? 1 : Number(o.tries);
     for (let attempt = 1; attempt <= tries; attempt++) {
-      result = { ...(await session(a, b)), attempt };
+      result = { ...(await session(a, b, side)), attempt };
       if (result.ok) break;
     }
-    results.push({ a, b, ...result });
+    results.push({ a, b, side, ...result, log: undefined });
     const text = result.ok
       ? `${result.how.join(' / ')}, proven ${result.provenMs} ms, passage ${result.passageMs} ms, try ${result.attempt}`
       : `FAILED ${result.code ?? result.status} after ${result.passageMs} ms`;
-    console.log(`${a} -> ${b}: ${text}, sent ${result.sent.join(' + ')}, wide ${result.wide.join(' + ')}`);
+    console.log(
+      `${a} -> ${b} (${side} invites): ${text}, sent ${result.sent.join(' + ')}, wide ${result.wide.join(' + ')}`,
+    );
     if (result.log) console.log(result.log);
   }
 }
@@ -161,7 +177,7 @@ try {
   for (const side of ['a', 'b']) await createIdentity(repos[side], names[side]);
   await trustIdentity(repos.b, await exportIdentity(repos.a, names.a));
   await trustIdentity(repos.a, await exportIdentity(repos.b, names.b));
-  const queue = [...pairs];
+  const queue = sides.flatMap((side) => pairs.map((pair) => [...pair, side]));
   await Promise.all(Array.from({ length: Number(o.jobs) }, () => work(queue)));
   const wrong = results.filter(({ a, b, ok }) => ok === hopeless(a, b));
   const direct = results.filter(({ ok }) => ok);
@@ -169,6 +185,7 @@ try {
   console.log(
     `${direct.length} of ${results.length} pairs direct, ${first} at the first try, ${wrong.length} not as expected`,
   );
+  if (o.json) writeFileSync(o.json, JSON.stringify(results, undefined, 1));
   const out = o.out ?? (o.pairs || o.types !== TYPES ? undefined : join(root, 'docs/NAT-GRID.md'));
   if (out) writeFileSync(out, gridPage(types, results, hopeless, o));
   process.exitCode = wrong.length === 0 ? 0 : 1;

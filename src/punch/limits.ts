@@ -35,6 +35,12 @@ export const SPREAD_GAP_MS = 0.5;
 /** When the sockets of the moving side send: again for what was lost, then so that mappings live (RFC 4787 REQ-5). */
 export const SPREAD_WAVES_MS: readonly number[] = [0, 400, 2_000];
 export const SPREAD_EVERY_MS = 15_000;
+/**
+ * When further sockets send with the usual low TTL, where the first ones used a lower one: a carrier's NAT may be further
+ * away than SECOND_HOPS. Not before: one opener that arrives at a NAT which such things spoil ends all chances behind it.
+ */
+export const SPREAD_FURTHER_MS = 6_000;
+export const SPREAD_FURTHER_WAVES_MS: readonly number[] = [0, 400];
 /** RELIABILITY section 4: datagrams of the birthday rung to one peer. */
 export const WIDE_MAX_DATAGRAMS = 2_048;
 /** RELIABILITY section 4: one birthday attempt a peer in this time. */
@@ -49,10 +55,11 @@ export const WIDE_LAST_MS = 12_000;
 /** Ports that a probe tries: RFC 4787 REQ-3 keeps a NAT out of the ones below. */
 export const PORT_MIN = 1_024;
 export const PORT_MAX = 65_535;
-/** A spread of 256 consecutive mappings cannot slip between these steps from the last port that was seen. */
-export const PREDICTED_STEPS: readonly number[] = [
-  1, 2, 3, 5, 8, 17, 40, 85, 128, 201, 256, 383, 512, 641, 768, 1_023,
-];
+/**
+ * A spread of 256 consecutive mappings cannot slip between these steps from the last port that was seen. The very next ports
+ * are left out: they are the peer's plain knocks, and a NAT that these have spoilt would give all further probes another port.
+ */
+export const PREDICTED_STEPS: readonly number[] = [9, 18, 41, 86, 129, 202, 257, 384, 513, 642, 769, 1_024];
 /** Two counting NATs meet at this many steps ahead of what was seen last. */
 export const MEETING_STEPS = 128;
 /** Ports of a counting NAT further apart than this belong to different times. */

@@ -33,8 +33,8 @@ export interface Attempt {
   readonly socket: number;
   readonly sockets: number;
   readonly target: Target;
-  /** IP TTL, where the datagram is only to open the own NAT; several are dealt out to the sockets in turn. */
-  readonly ttls?: readonly number[];
+  /** IP TTL, where the datagrams are only to open the own NAT. */
+  readonly ttl?: number;
   /** Begin of each wave after the start; then one every `everyMs`. */
   readonly wavesMs: readonly number[];
   readonly everyMs?: number;
@@ -122,17 +122,19 @@ function isHopeless({ own, peer }: PlanInput, wide: boolean): boolean {
  * NAT that sees the peer's datagram too early may map it away (spec i.10), and knocks itself later: its mapping may be
  * another one toward this peer.
  */
-function firstRound({ role, own, peer, hops }: PlanInput, legacy: boolean): Attempt[] {
+function firstRound({ role, own, peer, hops, measured }: PlanInput, legacy: boolean): Attempt[] {
   const target = { kind: 'endpoint', endpoint: peer.endpoint } as const;
   const everyMs = legacy ? PLEXUS_SLOT_MS : SLOW_MS;
-  if (role === 'invite') {
-    return [stream({ rung: 'reflexive', target, startMs: 0, wavesMs: KNOCKS_MS, everyMs })];
-  }
-  const startMs = isMoving(own.report) ? SWAP_EARLY_MS : SWAP_AFTER_MS;
-  return [
-    quiet(0, peer.endpoint, hops),
-    stream({ rung: 'reflexive', target, startMs, wavesMs: [0], everyMs }),
-  ];
+  const moving = isMoving(own.report);
+  const knocks = (startMs: number, wavesMs: readonly number[]) =>
+    stream({ rung: 'reflexive', target, startMs, wavesMs, everyMs });
+  // The distance of a moving NAT cannot be measured, and probes may come to this mapping later.
+  const ttl = moving && !measured && !legacy ? Math.min(hops, SECOND_HOPS) : hops;
+  // From a port that the peer's NAT cannot know, a knock gets in nowhere, but it may spoil that NAT for the probes.
+  const unwelcome = moving && !legacy && peer.report.filtering === 'address-and-port-dependent';
+  if (role === 'invite' && !unwelcome) return [knocks(0, KNOCKS_MS)];
+  const loudMs = moving && !unwelcome ? SWAP_EARLY_MS : SWAP_AFTER_MS;
+  return [quiet(0, peer.endpoint, ttl), knocks(loudMs, [0])];
 }
 
 function quiet(socket: number, endpoint: Endpoint, ttl: number): Attempt {
@@ -141,7 +143,7 @@ function quiet(socket: number, endpoint: Endpoint, ttl: number): Attempt {
     target: { kind: 'endpoint', endpoint },
     startMs: 0,
     socket,
-    ttls: [ttl],
+    ttl,
     wavesMs: QUIET_MS,
     everyMs: MAPPING_REFRESH_MS,
     packets: 12,
@@ -150,7 +152,8 @@ function quiet(socket: number, endpoint: Endpoint, ttl: number): Attempt {
 
 /**
  * The same on mappings that nothing has touched, for NATs that a stray datagram spoils: once with a low TTL that expires
- * sooner, and once with the roles swapped. They need not wait for the first round: other ports, other mappings.
+ * sooner, and once with the roles swapped. They need not wait for the first round: other ports, other mappings. The quiet
+ * side stays quiet here, however late the other one comes.
  */
 function furtherRounds({ role, own, peer, hops }: PlanInput): Attempt[] {
   const [second, third] = peer.fresh;
@@ -167,12 +170,10 @@ function furtherRounds({ role, own, peer, hops }: PlanInput): Attempt[] {
     });
   const lower = Math.min(SECOND_HOPS, hops <= SECOND_HOPS ? hops + 1 : SECOND_HOPS);
   if (second && own.fresh > 0) {
-    if (role === 'accept') out.push(quiet(1, second, lower), knocks(1, second, SWAP_AFTER_MS));
-    else out.push(knocks(1, second, SECOND_ROUND_MS));
+    out.push(role === 'accept' ? quiet(1, second, lower) : knocks(1, second, SECOND_ROUND_MS));
   }
   if (third && own.fresh > 1) {
-    if (role === 'accept') out.push(knocks(2, third, THIRD_ROUND_MS));
-    else out.push(quiet(2, third, THIRD_HOPS), knocks(2, third, SWAP_AFTER_MS));
+    out.push(role === 'accept' ? knocks(2, third, THIRD_ROUND_MS) : quiet(2, third, THIRD_HOPS));
   }
   return out;
 }

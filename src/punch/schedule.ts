@@ -111,9 +111,8 @@ class Run {
   }
 
   #opener(): Opener {
-    const { rung, socket, sockets, target, ttls, wide } = this.#attempt;
+    const { rung, socket, sockets, target, ttl, wide } = this.#attempt;
     const index = this.#at % sockets;
-    const ttl = ttls?.[index % ttls.length];
     const which = Math.floor(this.#at / sockets);
     let to: Endpoint;
     if (target.kind === 'endpoint') to = target.endpoint;

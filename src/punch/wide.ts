@@ -10,6 +10,8 @@ import {
   PREDICTED_STEPS,
   SECOND_HOPS,
   SPREAD_EVERY_MS,
+  SPREAD_FURTHER_MS,
+  SPREAD_FURTHER_WAVES_MS,
   SPREAD_GAP_MS,
   SPREAD_WAVES_MS,
   SWEEP_GAP_MS,
@@ -60,32 +62,40 @@ function startFor({ filtering }: NatReport): number {
 export function wideAttempts(input: PlanInput, { kind, startMs }: Tactic): Attempt[] {
   if (kind === 'none') return [];
   if (kind === 'sweep') return sweep(input, startMs);
-  return [spread(input, kind, startMs)];
+  return spread(input, kind, startMs);
 }
 
 function spread(
   { own, peer, role, hops, measured }: PlanInput,
   kind: 'spread' | 'meet',
   startMs: number,
-): Attempt {
+): Attempt[] {
   const rung = own.report.portStep === undefined ? 'birthday' : 'predicted';
   const port = lastPort(peer) + MEETING_STEPS * (peer.report.portStep ?? 0);
   const endpoint = kind === 'meet' ? { address: peer.endpoint.address, port: wrap(port) } : peer.endpoint;
   // In a meeting nobody else knocks, so the side that comes second does.
   const loud = kind === 'meet' && role === 'invite';
-  return {
+  const first: Attempt = {
     rung,
     startMs,
     socket: BIRTHDAY_FIRST,
     sockets: BIRTHDAY_SOCKETS,
     target: { kind: 'endpoint', endpoint },
-    ...(!loud && { ttls: measured ? [hops] : [hops, SECOND_HOPS] }),
+    ...(!loud && { ttl: measured ? hops : Math.min(hops, SECOND_HOPS) }),
     wavesMs: SPREAD_WAVES_MS,
     everyMs: SPREAD_EVERY_MS,
     gapMs: SPREAD_GAP_MS,
     packets: WIDE_MAX_DATAGRAMS,
     wide: true,
   };
+  if (measured || hops <= SECOND_HOPS) return [first];
+  const further: Attempt = {
+    ...first,
+    startMs: startMs + SPREAD_FURTHER_MS,
+    socket: BIRTHDAY_FIRST + BIRTHDAY_SOCKETS,
+    wavesMs: SPREAD_FURTHER_WAVES_MS,
+  };
+  return [first, loud ? further : { ...further, ttl: hops }];
 }
 
 function sweep({ peer }: PlanInput, startMs: number): Attempt[] {

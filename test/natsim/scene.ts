@@ -117,8 +117,10 @@ export function machine(
     confirmKey?: Uint8Array;
     reports?: { own: NatReport; peer: NatReport };
     allow?: (e: Endpoint) => boolean;
-    /** Both sides know the choice, fresh sockets and the birthday rung. */
+    /** Both sides know the choice and name fresh sockets. */
     ladder?: boolean;
+    /** Both ask for the birthday rung. */
+    birthday?: boolean;
   },
 ): PunchMachine {
   const other = role === 'invite' ? 'accept' : 'invite';
@@ -138,7 +140,7 @@ export function machine(
           candidates: [],
           report: peer,
           chooses: ladder,
-          birthday: ladder,
+          birthday: o.birthday === true,
         },
         hops: 4,
         measured: false,
@@ -147,7 +149,7 @@ export function machine(
       timeoutMs: TIMEOUT_MS,
       ...(o.confirmKey ? { confirmKey: o.confirmKey } : {}),
       chooses: ladder,
-      admitWide: () => ladder,
+      admitWide: () => true,
       allow: o.allow ?? ((endpoint) => isAllowedTarget(endpoint)),
       random: (bytes) => random.bytes(bytes),
     },

@@ -56,7 +56,7 @@ export class Host {
 }
 
 /** A host has its sockets on neighbouring ports. */
-const SOCKETS = 512;
+const SOCKETS = 1024;
 const MAX_EVENTS = 200_000;
 
 interface Event {
