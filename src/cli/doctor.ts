@@ -8,6 +8,7 @@ import {
   type PeerKind,
   type Prediction,
   predict,
+  predictionWords,
   prospects,
   type SideReport,
 } from '../session/prediction.js';
@@ -115,18 +116,8 @@ function outlook(diagnosis: Diagnosis) {
   }));
 }
 
-const RUNG_WORDS: Readonly<Record<NonNullable<Prediction['rung']>, string>> = {
-  host: 'addresses of the own network',
-  ipv6: 'IPv6 addresses',
-  mapped: 'the mapped port',
-  reflexive: 'the public endpoints',
-  predicted: 'predicted ports',
-  birthday: 'a birthday search',
-};
-
-function meetingText({ outcome, rung, why }: Prediction): string {
-  const by = rung === undefined ? '' : `, by ${RUNG_WORDS[rung]}`;
-  return `${'With this peer'.padEnd(17)}${outcome}${by}: ${why}\n`;
+function meetingText(prediction: Prediction): string {
+  return `${'With this peer'.padEnd(17)}${predictionWords(prediction)}\n`;
 }
 
 /** @throws AwlError FILE_WRITE */

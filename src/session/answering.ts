@@ -105,7 +105,7 @@ async function answerOn(
     outer: formatEndpoint(outer),
     ms: Math.round(performance.now() - begun),
   });
-  await Promise.race([gathering.settled, sleep(PROBE_GRACE_MS, signal)]);
+  await gathering.ready(nat, signal);
   await Promise.race([locating, sleep(FRESH_GRACE_MS)]);
   const relays = await relayCandidates(settings, socket.local, log);
   const near = forPeer(gathering.list(outer), outer, invitation.reference.endpoint, settings);

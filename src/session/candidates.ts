@@ -1,5 +1,7 @@
 import { networkInterfaces } from 'node:os';
+import { PROBE_GRACE_MS } from '../constants.js';
 import type { Logger } from '../log.js';
+import { isMoving } from '../punch/feasibility.js';
 import { bind } from '../stun/client.js';
 import { hostAddresses, type Interfaces, type Outbound } from '../stun/host-addresses.js';
 import { outboundAddresses } from '../stun/own-address.js';
@@ -7,10 +9,15 @@ import { resolveServers } from '../stun/resolve.js';
 import { classOf } from '../stun/sanity.js';
 import { type Endpoint, familyOf } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
+import { sleep } from '../util/sleep.js';
 import type { UdpSocket } from '../util/udp.js';
 import type { Candidate } from '../wire/extension.js';
+import type { NatReport } from '../wire/nat-report.js';
 import { type CandidateKind, candidateList } from './candidate-list.js';
 import type { SessionSockets } from './sockets.js';
+
+/** UPnP takes a router a few hundred milliseconds; a birthday search takes seconds. */
+const MOVING_GRACE_MS = 600;
 
 /** The sockets that a letter can tell of. */
 type NamedSockets = Pick<SessionSockets, 'main' | 'beside' | 'lease'>;
@@ -50,6 +57,15 @@ export class Gathering {
     this.#parts = parts;
     const work = [this.#findHost(), this.#findBeside(), parts.sockets.lease?.settled];
     this.settled = Promise.allSettled(work).then(() => {});
+  }
+
+  /**
+   * Waits for what is under way, for PROBE_GRACE_MS; behind a NAT that moves, where a mapped port is worth more than
+   * anything else, for MOVING_GRACE_MS. Never rejects.
+   */
+  async ready(report: NatReport, signal?: AbortSignal): Promise<void> {
+    const ms = isMoving(report) ? MOVING_GRACE_MS : PROBE_GRACE_MS;
+    await Promise.race([this.settled, sleep(ms, signal)]).catch(() => {});
   }
 
   /** What is known by now. */

@@ -1,5 +1,6 @@
 import { PROBE_GRACE_MS } from '../constants.js';
 import type { Logger } from '../log.js';
+import { isMoving } from '../punch/feasibility.js';
 import { keepMapping } from '../stun/keepalive.js';
 import { type Probe, probe } from '../stun/probe.js';
 import { resolveServers } from '../stun/resolve.js';
@@ -89,6 +90,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       ms: Math.round(performance.now() - begun),
     });
     await Promise.race([Promise.all([measuring.report, gathering.settled]), sleep(PROBE_GRACE_MS)]);
+    if (isMoving(measuring.current())) await gathering.ready(measuring.current(), signal);
     return outer;
   });
   // Slow ones go on connecting while a quick one is used already.

@@ -1,5 +1,6 @@
-import { feasibility, isMoving } from '../punch/feasibility.js';
-import type { Endpoint } from '../util/endpoint.js';
+import { describeNat, feasibility, isMoving } from '../punch/feasibility.js';
+import { type Endpoint, familyOf } from '../util/endpoint.js';
+import type { Candidate } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
 
 /** `direct with effort`: by predicted ports or a birthday search, or around a NAT that stray datagrams spoil. */
@@ -24,6 +25,33 @@ export interface SideReport {
   readonly mapped?: Endpoint;
   /** A global address of this machine. */
   readonly ipv6?: string;
+}
+
+const RUNG_WORDS: Readonly<Record<WinningRung, string>> = {
+  host: 'addresses of the own network',
+  ipv6: 'IPv6 addresses',
+  mapped: 'the mapped port',
+  reflexive: 'the public endpoints',
+  predicted: 'predicted ports',
+  birthday: 'a birthday search',
+};
+
+/** "direct with effort, by predicted ports: ...", as `awl doctor` says it and the log after a failed session. */
+export function predictionWords({ outcome, rung, why }: Prediction): string {
+  return `${outcome}${rung === undefined ? '' : `, by ${RUNG_WORDS[rung]}`}: ${why}`;
+}
+
+/** What a side's signed message told of it. */
+export function sideOf(nat: NatReport, outer: Endpoint, candidates: readonly Candidate[]): SideReport {
+  const mapped = candidates.find(({ type }) => type === 'mapped')?.endpoint;
+  const six = candidates.find(({ type, endpoint }) => type !== 'mapped' && familyOf(endpoint) === 6);
+  return { nat, outer, ...(mapped && { mapped }), ...(six && { ipv6: six.endpoint.address }) };
+}
+
+/** Both sides' NATs and what was to be expected of them, for the log after a failure. */
+export function postMortem(own: SideReport, peer: SideReport): string {
+  const [ours, theirs] = [own, peer].map(({ nat }) => describeNat(nat));
+  return `this side: ${ours}; the peer: ${theirs}; expected: ${predictionWords(predict(own, peer))}`;
 }
 
 const CONE: NatReport = {

@@ -1,4 +1,5 @@
 import { HANDSHAKE_TIMEOUT_MS, PUNCH_HOPS } from '../constants.js';
+import { isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
 import type { Logger } from '../log.js';
 import { type LadderOptions, punch } from '../punch/puncher.js';
@@ -10,6 +11,7 @@ import type { SessionContext } from './context.js';
 import type { SharedKeys } from './exchange.js';
 import { type HostParty, type PeerParty, partyKey } from './parties.js';
 import type { Passage, Role } from './passage.js';
+import { postMortem, sideOf } from './prediction.js';
 import type { SessionSockets } from './sockets.js';
 
 export interface PunchingParts {
@@ -56,7 +58,7 @@ export async function openPassage(parts: PunchingParts): Promise<Passage> {
   const { settings } = context;
   const hops = settings.hops ?? parts.hops;
   emitCandidates(parts);
-  const result = await punch({
+  const punching = punch({
     socket: sockets.main,
     role,
     secret: keys.secret,
@@ -82,6 +84,17 @@ export async function openPassage(parts: PunchingParts): Promise<Passage> {
     ...(settings.allowLoopback && { allowLoopback: true }),
     ...(parts.signal && { signal: parts.signal }),
     log,
+  });
+  const result = await punching.catch((error) => {
+    if (parts.reports && isAwlError(error, 'HANDSHAKE_TIMEOUT', 'NAT_IMPOSSIBLE')) {
+      const { own, peer } = parts.reports;
+      const sides = [
+        sideOf(own, parts.outer, parts.candidates.own),
+        sideOf(peer, target, parts.candidates.peer),
+      ] as const;
+      log.warning(postMortem(...sides));
+    }
+    throw error;
   });
   return wrapPassage(parts, { ...result, alien: result.peer });
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AWL } from '../support/awl.js';
 import { Lab } from '../support/lab.js';
 import { LabPair } from '../support/lab-awl.js';
 import { ROOT } from '../support/lab-mail.js';
@@ -76,6 +77,25 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'miniupnpd'))('ports mapp
     await expect.poll(() => router.ports(), { interval: 50 }).toHaveLength(1);
     alice.stop('SIGINT');
     expect(await alice.ended, alice.output).toBe(130);
+    expect(await router.ports()).toEqual([]);
+  });
+
+  test('awl doctor says which router forwards, and leaves nothing behind', async () => {
+    const { stdout } = await lab.run('a', process.execPath, [
+      AWL,
+      'doctor',
+      '--json',
+      '--stun-server=192.0.2.10',
+    ]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      portMapping: {
+        state: 'mapped',
+        gateway: '192.168.10.1',
+        external: expect.stringMatching(/^44\.55\.66\.10:/),
+      },
+      prospects: { symmetric: 'direct' },
+      change: null,
+    });
     expect(await router.ports()).toEqual([]);
   });
 

@@ -4,9 +4,11 @@ import { silentLogger } from '../../../src/log.js';
 import { candidateList, publicOnly } from '../../../src/session/candidate-list.js';
 import { Gathering, hostEndpoints } from '../../../src/session/candidates.js';
 import { hostAddresses } from '../../../src/stun/host-addresses.js';
+import type { PortLease } from '../../../src/stun/portmap/lease.js';
 import { StunServer } from '../../../src/stun/server.js';
 import type { Endpoint } from '../../../src/util/endpoint.js';
 import { UdpSocket } from '../../../src/util/udp.js';
+import { UNMEASURED } from '../../../src/wire/nat-report.js';
 import { settingsOf } from '../../support/cli.js';
 
 const at = (address: string, port = 4000): Endpoint => ({ address, port });
@@ -118,6 +120,29 @@ describe('gathering', () => {
     });
     await gathering.settled;
     expect(gathering.list(OUTER)).toContainEqual({ type: 'srflx', endpoint: beside.local });
+  });
+
+  test('a router that takes its time holds up a letter for a moment only, longer behind a symmetric NAT', async () => {
+    let granted: () => void = () => {};
+    const settled = new Promise<void>((resolve) => {
+      granted = resolve;
+    });
+    const lease = { settled, external: undefined } as unknown as PortLease;
+    const sockets = { main: await socket('127.0.0.1'), lease };
+    const signal = AbortSignal.timeout(5000);
+    const gathering = new Gathering({ sockets, stun: [], reflexive: () => [], log: silentLogger, signal });
+    const begun = performance.now();
+    await gathering.ready(UNMEASURED, signal);
+    const [brief, symmetric] = [
+      performance.now() - begun,
+      { ...UNMEASURED, mapping: 'address-dependent' as const },
+    ];
+    expect(brief).toBeGreaterThan(100);
+    expect(brief).toBeLessThan(450);
+    setTimeout(granted, 300);
+    await gathering.ready(symmetric, signal);
+    expect(performance.now() - begun - brief).toBeGreaterThan(250);
+    await gathering.ready(symmetric, AbortSignal.abort(new Error('enough')));
   });
 
   test('without an IPv6 server nothing is waited for', async () => {

@@ -1,11 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { planPunch } from '../../../src/punch/plan.js';
 import {
   PEER_KINDS,
   type PeerKind,
+  postMortem,
   predict,
   prospects,
   type SideReport,
+  sideOf,
 } from '../../../src/session/prediction.js';
 import { type NatReport, UNMEASURED } from '../../../src/wire/nat-report.js';
 
@@ -51,6 +54,38 @@ describe('against each kind of peer', () => {
       }
     }
   });
+});
+
+describe('the ladder’s own plan', () => {
+  const plan = (a: PeerKind, b: PeerKind) => {
+    const side = { endpoint: at('203.0.113.7'), fresh: [], candidates: [], chooses: true, birthday: true };
+    return planPunch({
+      ...{ role: 'invite', hops: 7, measured: false },
+      own: { report: PEER_KINDS[a].nat, fresh: 0, family: 4 },
+      peer: { ...side, report: PEER_KINDS[b].nat },
+    });
+  };
+
+  test('gives up early exactly where no more than a relay is foretold, and holds the rung that is', () => {
+    for (const a of KINDS) {
+      for (const b of KINDS) {
+        const { outcome, rung } = predict(of(a), of(b));
+        const { hopeless, attempts } = plan(a, b);
+        expect([a, b, hopeless]).toEqual([a, b, outcome === 'relay only']);
+        if (rung !== undefined) expect(attempts.map((attempt) => attempt.rung)).toContain(rung);
+      }
+    }
+  });
+});
+
+test('after a failure the log names both NATs and what was expected of them', () => {
+  const cand = [{ type: 'host', endpoint: { address: '2001:db8::1', port: 4000 } }] as const;
+  const own = sideOf(PEER_KINDS.symmetric.nat, at('203.0.113.7'), cand);
+  expect(own.ipv6).toBe('2001:db8::1');
+  const peer = sideOf(PEER_KINDS['port-restricted'].nat, at('198.51.100.7'), []);
+  expect(postMortem(own, peer)).toMatch(
+    /^this side: symmetric NAT .*; the peer: cone NAT .*; expected: direct with effort, by a birthday search: /,
+  );
 });
 
 describe('with the report of the peer', () => {
