@@ -1,4 +1,4 @@
-import { formatName } from '../identity/names.js';
+import { formatName, type PartialName } from '../identity/names.js';
 import { StatusBoard } from '../session/board.js';
 import type { EventSink } from '../session/events.js';
 import { runAcceptor, runInitiator } from '../session/run.js';
@@ -23,7 +23,8 @@ export async function runSession(context: CommandContext): Promise<number> {
   const board = new StatusBoard({
     mode: accept ? 'accept' : 'invite',
     app: settings.app,
-    host: formatName(settings.host),
+    host: nameText(settings.host),
+    peer: nameText(settings.peer),
   });
   const progress = progressOf(context, cli, board);
   const onEvent: EventSink = (event) => {
@@ -53,6 +54,10 @@ export async function runSession(context: CommandContext): Promise<number> {
   } finally {
     progress?.close();
   }
+}
+
+function nameText(name: PartialName): string {
+  return name.owner === undefined && name.pin === undefined ? '' : formatName(name);
 }
 
 /** What shows the board to others: `awl status` and `--metrics`. */

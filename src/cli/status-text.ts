@@ -16,11 +16,11 @@ export function processText(status: ProcessStatus): string {
 }
 
 function headLine(status: ProcessStatus): string {
-  const { pid, mode, app, host, listening, upMs, passages, failures, refusals } = status;
+  const { pid, mode, app, host, peer, listening, upMs, passages, failures, refusals } = status;
   const what =
     mode === 'accept'
-      ? `accepts ${app} for ${host || 'everybody'}${listening.length > 0 ? ` over ${listening.join(', ')}` : ', not listening yet'}`
-      : `invites for ${app} as ${host}`;
+      ? `accepts ${peer || 'everybody'} for ${app} as ${host || 'anybody'}${listening.length > 0 ? ` over ${listening.join(', ')}` : ', not listening yet'}`
+      : `invites ${peer} for ${app} as ${host}`;
   const counts = [countText(passages, 'passage'), countText(failures, 'failure'), `${refusals} refused`];
   return `awl ${pid} ${what}; up ${durationText(upMs)}, ${counts.join(', ')}`;
 }

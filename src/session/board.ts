@@ -7,6 +7,7 @@ export interface BoardOptions {
   readonly mode: ProcessStatus['mode'];
   readonly app: string;
   readonly host: string;
+  readonly peer?: string;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
 }
@@ -131,13 +132,14 @@ export class StatusBoard {
 
   snapshot(): ProcessStatus {
     const now = this.#now();
-    const { mode, app, host } = this.#options;
+    const { mode, app, host, peer = '' } = this.#options;
     const last = this.#lastFailure;
     return {
       pid: process.pid,
       mode,
       app,
       host,
+      peer,
       upMs: Math.round(now - this.#begun),
       listening: [...this.#listening],
       passages: this.#passages,

@@ -93,14 +93,29 @@ function ask(path: string): Promise<ProcessStatus | undefined> {
   });
 }
 
+/** Undefined for what another version may say in a way that cannot be shown. */
 function parse(text: string): ProcessStatus | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    const { pid, sessions } = value as Partial<ProcessStatus>;
-    return Number.isInteger(pid) && Array.isArray(sessions) ? (value as ProcessStatus) : undefined;
+    return isStatus(value) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isStatus(value: unknown): value is ProcessStatus {
+  const { sessions, listening, ...rest } = value as Partial<ProcessStatus>;
+  const texts = ['mode', 'app', 'host', 'peer'] as const;
+  const numbers = ['pid', 'upMs', 'passages', 'failures', 'refusals'] as const;
+  return (
+    texts.every((name) => typeof rest[name] === 'string') &&
+    numbers.every((name) => typeof rest[name] === 'number') &&
+    Array.isArray(listening) &&
+    Array.isArray(sessions) &&
+    sessions.every(({ session, peer, state }) =>
+      [session, peer, state].every((one) => typeof one === 'string'),
+    )
+  );
 }
 
 function removeSocket(path: string): void {

@@ -46,6 +46,8 @@ export interface ProcessStatus {
   readonly mode: 'accept' | 'invite';
   readonly app: string;
   readonly host: string;
+  /** Who may connect, or whom it asks; empty for everybody in the repository. */
+  readonly peer: string;
   readonly upMs: number;
   /** Rendezvous on which it waits for invitations. */
   readonly listening: readonly string[];

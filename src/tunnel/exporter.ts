@@ -5,10 +5,10 @@ import type { Logger } from '../log.js';
 import { TUNNEL_DIAL_MS } from '../wire/tunnel-limits.js';
 import { REFUSALS } from '../wire/tunnel-refusal.js';
 import { type ExportSpec, formatTarget, parseTarget, type TunnelTarget } from '../wire/tunnel-target.js';
-import { serveFlow } from './flow-exporter.js';
+import { type Find, serveFlow } from './flow-exporter.js';
 import { join } from './join.js';
 import type { ChannelHandler } from './mux.js';
-import { type AnyTargets, type Permit, permitFor, permittedAddresses } from './reach.js';
+import { type AnyTargets, newLookups, permitFor, permittedAddresses } from './reach.js';
 import type { Tunnel } from './tunnel.js';
 
 /** A peer must not be able to fill the log. */
@@ -29,6 +29,7 @@ const NOBODY: ChannelHandler = {
  */
 export function serveExports(exports: readonly ExportSpec[], log: Logger, within?: AnyTargets) {
   let refused = 0;
+  const lookups = newLookups();
   const forbid = (tunnel: Tunnel, id: number, text: string, reason: string) => {
     refused += 1;
     const last = refused === REFUSALS_LOGGED ? '; more of these are not logged' : '';
@@ -53,8 +54,9 @@ export function serveExports(exports: readonly ExportSpec[], log: Logger, within
       log.info(`${formatTarget(target)} cannot be reached: ${reason}`);
       tunnel.mux.refuse(id, reason);
     };
-    if (target.protocol === 'udp') return serveFlow(tunnel, id, { ...target, permit, refuse });
-    return serveConnection(tunnel, id, target, permit, refuse);
+    const find: Find = (host, signal) => permittedAddresses(host, permit, lookups, signal);
+    if (target.protocol === 'udp') return serveFlow(tunnel, id, { ...target, find, refuse });
+    return serveConnection(tunnel, id, target, find, refuse);
   };
 }
 
@@ -70,14 +72,14 @@ function serveConnection(
   tunnel: Tunnel,
   id: number,
   target: Exclude<TunnelTarget, { readonly protocol: 'udp' }>,
-  permit: Permit,
+  find: Find,
   refuse: (reason: string) => void,
 ): ChannelHandler {
   const channel = tunnel.adopt(id);
   const dialling = new AbortController();
   const timer = setTimeout(() => dialling.abort(), TUNNEL_DIAL_MS);
   channel.once('close', () => dialling.abort());
-  void dial(target, permit, dialling.signal)
+  void dial(target, find, dialling.signal)
     .then(
       (socket) => {
         tunnel.mux.accept(id);
@@ -97,10 +99,10 @@ function serveConnection(
 /** Connects to the first permitted address that answers. */
 async function dial(
   target: Exclude<TunnelTarget, { readonly protocol: 'udp' }>,
-  permit: Permit,
+  find: Find,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const to = target.protocol === 'unix' ? { path: target.path } : await addressed(target, permit, signal);
+  const to = target.protocol === 'unix' ? { path: target.path } : await addressed(target, find, signal);
   signal.throwIfAborted();
   const socket = connect({ ...to, allowHalfOpen: true, noDelay: true });
   try {
@@ -114,10 +116,10 @@ async function dial(
 
 async function addressed(
   { host, port }: { readonly host: string; readonly port: number },
-  permit: Permit,
+  find: Find,
   signal: AbortSignal,
 ) {
-  const addresses = await permittedAddresses(host, permit, signal);
+  const addresses = await find(host, signal);
   const [first = ''] = addresses;
   if (addresses.length === 1) return { host: first, port };
   const all = addresses.map((address) => ({ address, family: isIP(address) }));

@@ -3,14 +3,16 @@ import { isIP } from 'node:net';
 import { errorText } from '../errors.js';
 import { TUNNEL_DIAL_MS, TUNNEL_FLOW_IDLE_MS, TUNNEL_FLOW_QUEUE } from '../wire/tunnel-limits.js';
 import type { ChannelHandler } from './mux.js';
-import { type Permit, permittedAddresses } from './reach.js';
 import type { Tunnel } from './tunnel.js';
 
-/** Where the datagrams of a flow go, which of its addresses may be used, and who is told if none can. */
+/** Addresses of a host that may be used; rejects with an error whose code is the reason to refuse. */
+export type Find = (host: string, signal: AbortSignal) => Promise<readonly string[]>;
+
+/** Where the datagrams of a flow go, and who is told if they cannot. */
 export interface FlowTarget {
   readonly host: string;
   readonly port: number;
-  readonly permit: Permit;
+  readonly find: Find;
   readonly refuse: (reason: string) => void;
 }
 
@@ -72,8 +74,8 @@ export function serveFlow(tunnel: Tunnel, id: number, target: FlowTarget): Chann
   };
 }
 
-async function open({ host, port, permit }: FlowTarget): Promise<Socket> {
-  const [address = ''] = await permittedAddresses(host, permit, AbortSignal.timeout(TUNNEL_DIAL_MS));
+async function open({ host, port, find }: FlowTarget): Promise<Socket> {
+  const [address = ''] = await find(host, AbortSignal.timeout(TUNNEL_DIAL_MS));
   const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4');
   try {
     await new Promise<void>((resolve, reject) => {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { lookupName } from '../util/name-lookup.js';
+import { Turnstile } from '../util/turnstile.js';
 import { type Acl, judge } from '../wire/acl.js';
 import { aliasesOf, normaliseHost } from '../wire/acl-address.js';
 import { REFUSALS } from '../wire/tunnel-refusal.js';
@@ -36,6 +37,14 @@ export function permitFor(
   return (host) => judge(within.acl, source, { id: '', network, host, port }, { own }) === 'allowed';
 }
 
+/** Names looked up at once for one peer: some lookups hold a thread of the process until the name server answers. */
+const LOOKUPS = 8;
+
+/** Looks names up for one peer, which thereby cannot keep everybody else from it. */
+export function newLookups(): Turnstile {
+  return new Turnstile(LOOKUPS);
+}
+
 /**
  * Addresses of `host` that may be dialled, at least one.
  * @throws Error whose `code` is the reason to refuse with
@@ -43,20 +52,18 @@ export function permitFor(
 export async function permittedAddresses(
   host: string,
   permit: Permit,
+  lookups: Turnstile,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const found = await addressesOf(host, signal);
+  const found = isIP(normaliseHost(host)) === 0 ? await lookUp(host, lookups, signal) : [normaliseHost(host)];
   const permitted = found.map(normaliseHost).filter(permit);
   if (permitted.length > 0) return permitted;
   throw Object.assign(new Error(`${found.join(', ')} is not allowed`), { code: REFUSALS.forbidden });
 }
 
-async function addressesOf(host: string, signal: AbortSignal): Promise<readonly string[]> {
-  const normal = normaliseHost(host);
-  if (isIP(normal) !== 0) return [normal];
-  const answers = await Promise.allSettled(
-    ([6, 4] as const).map((family) => lookupName(host, family, signal)),
-  );
+async function lookUp(host: string, lookups: Turnstile, signal: AbortSignal): Promise<readonly string[]> {
+  const both = () => Promise.allSettled(([6, 4] as const).map((family) => lookupName(host, family, signal)));
+  const answers = await lookups.run(both, signal).catch(() => []);
   const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
   if (found.length > 0) return found;
   const code = signal.aborted ? REFUSALS.silent : 'ENOTFOUND';

@@ -68,7 +68,9 @@ test('awl status, --metrics and the progress line show a running tunnel, and not
     await new Promise((resolve) => setTimeout(resolve, 50));
     text = (await ask()).out;
   }
-  expect(text).toMatch(/accepts t for bob@x\.test\/b over file; up .*, 1 passage, 0 failures, 0 refused/);
+  expect(text).toMatch(
+    /accepts alice@x\.test\/a for t as bob@x\.test\/b over file; up .*, 1 passage, 0 failures, 0 refused/,
+  );
   expect(text).toMatch(/bob@x\.test\/b: tunnel, up/);
   expect(text).toMatch(/udp, .*peer confirmed, set up in \d+ ms: 127\.0\.0\.1:\d+/);
   expect(text).toContain('the peer exports tcp:127.0.0.1:1');

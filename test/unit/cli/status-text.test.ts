@@ -50,6 +50,7 @@ const PROCESS: ProcessStatus = {
   mode: 'accept',
   app: 'ssh',
   host: 'bob@example.org/nas',
+  peer: '',
   upMs: 7_500_000,
   listening: ['hyperdht', 'email'],
   passages: 1,
@@ -61,7 +62,7 @@ const PROCESS: ProcessStatus = {
 
 test('a person reads who, how, how fast and since when', () => {
   expect(processText(PROCESS)).toBe(
-    `awl 4711 accepts ssh for bob@example.org/nas over hyperdht, email; up 2 h 5 min, 1 passage, 2 failures, 0 refused
+    `awl 4711 accepts everybody for ssh as bob@example.org/nas over hyperdht, email; up 2 h 5 min, 1 passage, 2 failures, 0 refused
   last failure 1 min ago: HANDSHAKE_TIMEOUT: no datagram came through
   a1b2c3 alice@example.org/laptop: tunnel, up 5 min 5 s, rtt 34 ms
     udp, reflexive, peer confirmed, set up in 312 ms: 10.0.0.2:4000 (seen as 192.0.2.1:4000) to 198.51.100.7:5000
