@@ -7,6 +7,8 @@ export class Channels {
   readonly #mux: Mux;
   readonly #sequence: Sequence;
   readonly #open = new Set<Channel>();
+  /** Why there is no tunnel any more. */
+  #over: string | undefined;
 
   constructor(mux: Mux, sequence: Sequence) {
     this.#mux = mux;
@@ -17,6 +19,10 @@ export class Channels {
   connect(target: string): Channel {
     const slot: { id?: number } = {};
     const channel = this.#add(slot);
+    if (this.#over !== undefined) {
+      channel.lost(this.#over);
+      return channel;
+    }
     const id = this.#mux.open(target, channel);
     if (id === undefined) channel.destroy(new ChannelError('too many connections at once', true));
     else slot.id = id;
@@ -30,6 +36,7 @@ export class Channels {
 
   /** The tunnel is over, and all of them with it. */
   lost(reason: string): void {
+    this.#over = reason;
     for (const channel of this.#open) channel.lost(reason);
   }
 

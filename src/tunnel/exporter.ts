@@ -7,21 +7,12 @@ import { REFUSALS } from '../wire/tunnel-refusal.js';
 import { type ExportSpec, formatTarget, parseTarget, type TunnelTarget } from '../wire/tunnel-target.js';
 import { type Find, serveFlow } from './flow-exporter.js';
 import { join } from './join.js';
-import type { ChannelHandler } from './mux.js';
+import { type ChannelHandler, NOBODY } from './mux.js';
 import { type AnyTargets, newLookups, permitFor, permittedAddresses } from './reach.js';
 import type { Tunnel } from './tunnel.js';
 
 /** A peer must not be able to fill the log. */
 const REFUSALS_LOGGED = 20;
-
-const NOBODY: ChannelHandler = {
-  accepted() {},
-  refused() {},
-  data() {},
-  credit() {},
-  ended() {},
-  reset() {},
-};
 
 /**
  * Answers the peer's opens: what is on the list, or within the rules of `within`, is connected from here, everything

@@ -28,6 +28,16 @@ export interface ChannelHandler {
   reset(): void;
 }
 
+/** Who is told about a channel that was refused at once. */
+export const NOBODY: ChannelHandler = {
+  accepted() {},
+  refused() {},
+  data() {},
+  credit() {},
+  ended() {},
+  reset() {},
+};
+
 export interface MuxOptions {
   readonly role: PunchRole;
   /** Hands a frame to the record layer; frames go out in this order. */
