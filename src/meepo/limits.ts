@@ -10,6 +10,9 @@ export const GATHER_MS = 17_000;
 export const CONNECT_MS = 20_000;
 /** A real node loses its last answer, and then crashes, if the connection ends right behind it. */
 export const LINGER_MS = 2_500;
+/** Between two awls: until their own path must be there, before WebRTC is tried; and what STUN may take of it. */
+export const PASSAGE_MS = 5_000;
+export const PASSAGE_STUN_MS = 1_500;
 /** A disconnected path that comes back within this time is the same path. */
 export const LOST_MS = 15_000;
 

@@ -23,7 +23,6 @@ export class Transport {
   readonly offerer: string;
   readonly madeAt = performance.now();
   readonly conversation: Conversation;
-  readonly events: LinkEvents;
   /** Key of the offer that made this transport; ties secrets to it. */
   bindingKey: Buffer | undefined;
   /** True once the peer told that it is awl. */
@@ -31,6 +30,7 @@ export class Transport {
   readonly #options: TransportOptions;
   readonly #watchers = new Set<() => void>();
   #link: MeepoLink | undefined;
+  #active: LinkEvents | undefined;
   #lost: NodeJS.Timeout | undefined;
   #gone = false;
 
@@ -46,11 +46,6 @@ export class Transport {
       handlers: options.handlers(this),
       ...(broadcast && { broadcast: (packet: Packet) => broadcast(this, packet) }),
     });
-    this.events = {
-      state: (state) => this.#changed(state),
-      sys: (bytes) => this.conversation.receive(bytes),
-      stream: (label, stream) => options.onStream(this, label, stream),
-    };
   }
 
   get link(): MeepoLink {
@@ -58,8 +53,26 @@ export class Transport {
     return this.#link;
   }
 
-  set link(link: MeepoLink) {
+  /** For a link that is being made; what it says counts until another link is used. */
+  newEvents(): LinkEvents {
+    const own: LinkEvents = {
+      state: (state) => {
+        if (this.#active === undefined || this.#active === own) this.#changed(state);
+      },
+      sys: (bytes) => this.conversation.receive(bytes),
+      stream: (label, stream) => this.#options.onStream(this, label, stream),
+    };
+    return own;
+  }
+
+  /** This link it is, in the place of one that was only begun. */
+  use(link: MeepoLink, events: LinkEvents): void {
+    const old = this.#link;
     this.#link = link;
+    this.#active = events;
+    void old?.close();
+    if (this.#gone) void link.close();
+    this.#wake();
   }
 
   get state(): LinkState {

@@ -6,14 +6,15 @@ import { parseMeepoId } from '../wire/meepo/id.js';
 import type { MeepoKeys } from '../wire/meepo/keys.js';
 import { CONNECT_MS, OFFERS_MAX, OFFERS_PER_PEER, OFFERS_SEEN, TRANSPORTS_MAX } from './limits.js';
 import { LoopbackLink } from './loopback.js';
+import { PassageHalf } from './passage.js';
 import { awlAttribute, withAwlAttribute } from './sdp.js';
 import { Seen } from './seen.js';
 import type { Signaler } from './signaling.js';
 import { Transport, type TransportOptions } from './transport.js';
 import { answerWebrtc, offerWebrtc, type WebrtcSettings } from './webrtc.js';
 
-/** What awl nodes tell each other in their descriptions; a version, for those who come later. */
-const AWL_WORD = JSON.stringify({ v: 1 });
+/** Where there is no path of awl's own to offer: that it is awl all the same. */
+const NO_WORD = JSON.stringify({ v: 1 });
 const MINUTE_MS = 60_000;
 /** Two offers that crossed on the way are this near in time. */
 const CROSSED_MS = 30_000;
@@ -100,18 +101,45 @@ export class Transports {
     const transport = this.#make(peer, peer);
     this.#answering.add(transport);
     try {
-      const { sdp: own, link } = await answerWebrtc(webrtc, sdp, transport.events);
-      transport.link = link;
+      const word = awlAttribute(sdp);
+      const events = transport.newEvents();
+      const [half, begun] = await Promise.all([
+        word === undefined ? undefined : PassageHalf.prepare(webrtc).catch(() => undefined),
+        answerWebrtc(webrtc, sdp, events),
+      ]);
+      transport.use(begun.link, events);
       transport.bindingKey = secret.key;
-      transport.isAwl = awlAttribute(sdp) !== undefined;
+      transport.isAwl = word !== undefined;
+      const own = withAwlAttribute(begun.sdp, half?.word ?? NO_WORD);
+      if (half && word) void this.#meet(transport, half, { role: 'accept', word, offer: sdp, answer: own });
       void this.#settle(transport)
         .catch((error: unknown) => log.debug(`transport from ${peer}: ${errorText(error)}`))
         .finally(() => this.#answering.delete(transport));
-      return sealAnswer(keys, secret, withAwlAttribute(own, AWL_WORD));
+      return sealAnswer(keys, secret, own);
     } catch (error) {
       this.#answering.delete(transport);
       await transport.close();
       throw error;
+    }
+  }
+
+  /** Tries awl's own path; true if it is there. Whatever becomes of it, the port is no longer ours. */
+  async #meet(
+    transport: Transport,
+    half: PassageHalf,
+    how: Pick<Parameters<PassageHalf['connect']>[0], 'role' | 'word' | 'offer' | 'answer'>,
+  ): Promise<boolean> {
+    const { log } = this.#options;
+    const events = transport.newEvents();
+    try {
+      const { signal } = this.#closing;
+      const link = await half.connect({ ...how, peer: transport.peer, events, log, signal });
+      transport.use(link, events);
+      return true;
+    } catch (error) {
+      log.debug(`no path of awl to ${transport.peer}, WebRTC is left: ${errorText(error)}`);
+      await half.close();
+      return false;
     }
   }
 
@@ -155,7 +183,8 @@ export class Transports {
   }
 
   async #loop(transport: Transport): Promise<Transport> {
-    transport.link = new LoopbackLink(transport.events);
+    const events = transport.newEvents();
+    transport.use(new LoopbackLink(events), events);
     transport.isAwl = true;
     transport.bindingKey = Buffer.alloc(32);
     return this.#install(transport);
@@ -164,16 +193,30 @@ export class Transports {
   async #dial(transport: Transport): Promise<Transport> {
     const { keys, webrtc, log } = this.#options;
     const { peer } = transport;
+    let half: PassageHalf | undefined;
     try {
-      const offer = await offerWebrtc(webrtc, transport.events);
-      transport.link = offer.link;
-      const { descriptor, secret } = sealOffer(keys, peer, withAwlAttribute(offer.sdp, AWL_WORD));
+      const events = transport.newEvents();
+      const [prepared, offer] = await Promise.all([
+        PassageHalf.prepare(webrtc).catch(() => undefined),
+        offerWebrtc(webrtc, events),
+      ]);
+      half = prepared;
+      transport.use(offer.link, events);
+      const own = withAwlAttribute(offer.sdp, half?.word ?? NO_WORD);
+      const { descriptor, secret } = sealOffer(keys, peer, own);
       const sdp = openAnswer(peer, secret, await this.#signal(peer, descriptor));
+      const word = awlAttribute(sdp);
       transport.bindingKey = secret.key;
-      transport.isAwl = awlAttribute(sdp) !== undefined;
-      await offer.accept(sdp);
+      transport.isAwl = word !== undefined;
+      const met =
+        half &&
+        word &&
+        (await this.#meet(transport, half, { role: 'invite', word, offer: own, answer: sdp }));
+      if (!met) await offer.accept(sdp);
+      if (word === undefined) await half?.close();
       return await this.#settle(transport);
     } catch (error) {
+      await half?.close();
       await transport.close();
       // The peer's own offer may have come through meanwhile.
       const other = this.#current.get(peer);

@@ -39,6 +39,7 @@ describe.skipIf(!needs('redis-server'))('two awl nodes over a Redis server', () 
     const made = await bob.teleport({ ...wanted, name: 'web', secret: 'AliceAndBob' });
     const { sent, got } = await sendThrough(made.source.address, BYTES);
     expect(got).toBe(sent);
+    expect(bob.transports.get(alice.id)?.link.kind).toBe('passage');
     expect(alice.listTeleportations()).toMatchObject([{ name: 'web', portal: 'sink', peer: bob.id }]);
     // The same place again is the same teleportation.
     expect((await bob.teleport({ ...wanted, name: 'other' })).source).toEqual(made.source);
