@@ -42,7 +42,8 @@ async function awl(bench, ...more) {
   const b = side('b', 'a', '--accept', '--once', `--export=${IPERF},${ECHO},udp:${ECHO}`);
   await until('accepting', () => b.output.includes('"listening"'));
   const a = side('a', 'b', `--import=6201:${IPERF},6300:${ECHO},udp:6300:${ECHO}`);
-  await until('the tunnel', () => a.output.includes('"tunnel-open"'));
+  const stands = more.includes('--udp-only') ? '"tunnel-open"' : '"moved"';
+  await until('the tunnel', () => a.output.includes(stands));
   return { host: '127.0.0.1', port: 6201, echo: 6300, udp: true, watched: [a, b], children: [a, b, stun] };
 }
 
@@ -193,7 +194,8 @@ export const RIVALS = {
     needs: [],
     open: async () => ({ host: IP.b, port: IPERF, echo: ECHO, udp: true, watched: [], children: [] }),
   },
-  awl: { name: 'awl tunnel', needs: [], open: awl },
+  awl: { name: 'awl tunnel, UDP', needs: [], open: (bench) => awl(bench, '--udp-only') },
+  'awl-tcp': { name: 'awl tunnel, TCP', needs: [], open: awl },
   ssh: { name: 'ssh -L', needs: ['sshd', 'ssh'], open: ssh },
   openvpn: { name: 'OpenVPN, UDP, AES-256-GCM', needs: ['openvpn'], open: openvpn },
   wireguard: { name: 'wireguard-go', needs: ['wireguard-go', 'wg'], open: wireguard },
