@@ -47,7 +47,7 @@ export interface SessionSettings {
   readonly allowLoopback?: boolean;
   /** Which own addresses the peer is told besides the public endpoint; default: all kinds. */
   readonly candidates?: readonly CandidateKind[];
-  /** Ask the router to forward a port (PCP, NAT-PMP, UPnP) while a session lasts. */
+  /** Ask the router to forward a port (PCP, NAT-PMP, UPnP) while a session lasts; default: no, but the command line says yes. */
   readonly portMapping?: boolean;
   /** A hub that relays where no direct path is found. */
   readonly relay?: HostPort;
