@@ -25,6 +25,7 @@ interface PeerState {
   running: number;
   queued: number;
   failures: number;
+  failedAt: number;
   blockedUntil: number;
 }
 
@@ -101,7 +102,7 @@ export class SessionLimits {
     this.#state(peer).running += 1;
   }
 
-  /** A session's set-up is over; failures in a row block the peer for 5 s, 10 s, 20 s … 15 min. */
+  /** A session's set-up is over; failures in a row block the peer for 5 s, 10 s, 20 s … 15 min; 15 quiet minutes end the row. */
   ended(peer: string, outcome: 'passage' | 'failed', now: number): void {
     this.#running = Math.max(0, this.#running - 1);
     const state = this.#peers.get(peer);
@@ -113,6 +114,10 @@ export class SessionLimits {
       this.#forget(peer, state);
       return;
     }
+    // Who tries now and then, as for a way around a relay, begins anew.
+    if (now - state.blockedUntil > PENALTY_MAX_MS && now - state.failedAt > PENALTY_MAX_MS)
+      state.failures = 0;
+    state.failedAt = now;
     state.failures += 1;
     const excess = state.failures - this.#freeFailures;
     if (excess > 0) {
@@ -131,4 +136,4 @@ export class SessionLimits {
   }
 }
 
-const NOBODY: PeerState = { running: 0, queued: 0, failures: 0, blockedUntil: 0 };
+const NOBODY: PeerState = { running: 0, queued: 0, failures: 0, failedAt: 0, blockedUntil: 0 };

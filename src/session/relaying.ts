@@ -10,6 +10,7 @@ import { bindRelay } from '../relay/client.js';
 import { type Endpoint, familyOf, formatEndpoint, sameEndpoint } from '../util/endpoint.js';
 import { formatHostPort } from '../util/host-port.js';
 import { lookupName } from '../util/name-lookup.js';
+import { sleep } from '../util/sleep.js';
 import type { Candidate } from '../wire/extension.js';
 import { relaySession } from '../wire/relay.js';
 import type { Passage } from './passage.js';
@@ -17,7 +18,9 @@ import { openPassage, type PunchingParts, wrapPassage } from './punching.js';
 import { ownRoute, type Route } from './route.js';
 import type { SessionSettings } from './settings.js';
 
-/** How long a direct way is looked for where a relay could do it instead: every rung of the ladder has its turn. */
+/** An acceptor stands by at the relay from then on: direct paths are mostly found before. */
+const STANDBY_MS = 10_000;
+/** How long an inviter looks for a direct way where a relay could do it instead: every rung of the ladder has its turn. */
 const DIRECT_FIRST_MS = 15_000;
 const LOOKUP_MS = 3000;
 /** A relay is no NAT whose other side must not be reached. */
@@ -54,9 +57,10 @@ export interface PathParts extends PunchingParts {
 /**
  * The way to the peer that both sides agree to: direct, or through a relay where no direct one was found or one side
  * wants no other. Both compute the same from the two letters.
+ * @param standbyMs when an acceptor is at the relay, too; tests shorten it
  * @throws AwlError as `openPassage`; RELAY_REFUSED, RELAY_UNREACHABLE
  */
-export async function openPath(parts: PathParts): Promise<Passage> {
+export async function openPath(parts: PathParts, standbyMs = STANDBY_MS): Promise<Passage> {
   const { context, candidates, log } = parts;
   const ways = [ownRoute(context.settings), parts.peerRoute];
   const relay = ways.includes('direct') ? undefined : relayOf(parts);
@@ -66,12 +70,57 @@ export async function openPath(parts: PathParts): Promise<Passage> {
   }
   const direct = { ...parts, candidates: { own: named(candidates.own), peer: named(candidates.peer) } };
   if (!relay) return openPassage(direct);
+  const standby = parts.role === 'accept' ? new Standby(parts, relay, standbyMs) : undefined;
+  const limits = standby ? { signal: standby.signal } : { patienceMs: DIRECT_FIRST_MS };
   try {
-    return await openPassage({ ...direct, patienceMs: DIRECT_FIRST_MS });
+    return await openPassage({ ...direct, ...limits });
   } catch (error) {
-    if (!isAwlError(error, ...NO_WAY)) throw error;
-    log.warning(`${error.code}: ${error.message}; trying the relay ${formatEndpoint(relay)}`);
-    return throughRelay(parts, relay);
+    const at = formatEndpoint(relay);
+    if (standby?.met) log.warning(`the peer found no direct path; taking the relay ${at}`);
+    else if (!isAwlError(error, ...NO_WAY)) throw error;
+    else log.warning(`${error.code}: ${error.message}; trying the relay ${at}`);
+    return await throughRelay(parts, relay, standby?.now());
+  } finally {
+    standby?.end();
+  }
+}
+
+/**
+ * An acceptor does not know when its answer arrives: mail takes a minute. So it punches on while it waits at the relay,
+ * where the inviter comes if a direct path was not found.
+ */
+class Standby {
+  /** Aborts when the peer is at the relay, or with the session. */
+  readonly signal: AbortSignal;
+  readonly #met = new AbortController();
+  readonly #hurry = new AbortController();
+  readonly #over = new AbortController();
+  readonly #bound: Promise<void>;
+
+  constructor(parts: PathParts, relay: Endpoint, ms: number) {
+    const { signal } = parts;
+    this.signal = AbortSignal.any([this.#met.signal, ...(signal ? [signal] : [])]);
+    const over = AbortSignal.any([this.#over.signal, ...(signal ? [signal] : [])]);
+    const patience = sleep(ms, AbortSignal.any([over, this.#hurry.signal])).catch(() => {});
+    this.#bound = patience.then(() => bind({ ...parts, signal: over }, relay));
+    this.#bound.then(
+      () => this.#met.abort(new Error('the peer is at the relay')),
+      () => {},
+    );
+  }
+
+  get met(): boolean {
+    return this.#met.signal.aborted;
+  }
+
+  /** Goes there at once, if it is not there yet. */
+  now(): Promise<void> {
+    this.#hurry.abort();
+    return this.#bound;
+  }
+
+  end(): void {
+    this.#over.abort(new Error('the session has its path'));
   }
 }
 
@@ -102,14 +151,15 @@ function noRelay({ peer, context }: PathParts, direct: boolean): AwlError {
   });
 }
 
-async function throughRelay(parts: PathParts, relay: Endpoint): Promise<Passage> {
-  const { context, candidates, sockets, role, keys, host, log, signal } = parts;
-  const { settings } = context;
-  // An address that the user typed needs no judging.
-  const typed = candidates.own.some(
-    ({ type, endpoint }) => type === 'relay' && sameEndpoint(endpoint, relay),
-  );
-  const why = typed ? undefined : whyRefused(relay, settings);
+/** An address that the user typed needs no judging. */
+function isTyped({ candidates }: PathParts, relay: Endpoint): boolean {
+  return candidates.own.some(({ type, endpoint }) => type === 'relay' && sameEndpoint(endpoint, relay));
+}
+
+/** Proves us to the relay, and waits there for the peer. */
+async function bind(parts: PathParts, relay: Endpoint): Promise<void> {
+  const { context, sockets, role, keys, host, signal } = parts;
+  const why = isTyped(parts, relay) ? undefined : whyRefused(relay, context.settings);
   if (why !== undefined) {
     throw new AwlError('ADDRESS_REFUSED', `the peer names a relay at ${formatEndpoint(relay)}: ${why}`, {
       hint: 'if it is yours, name it with --relay-server on this side, too',
@@ -118,20 +168,31 @@ async function throughRelay(parts: PathParts, relay: Endpoint): Promise<Passage>
   if (!host.cert || !host.key || !keys.confirmKey) {
     throw new AwlError('RELAY_REFUSED', 'a relay needs a certificate of our own, and awl on both sides');
   }
-  const { main: socket } = sockets;
+  signal?.throwIfAborted();
   await bindRelay({
-    ...{ socket, relay, role, key: host.key },
+    ...{ socket: sockets.main, relay, role, key: host.key },
     session: relaySession(keys.confirmKey),
     publicKey: publicKeyInfo(host.cert),
     ...(signal && { signal }),
   });
+}
+
+async function throughRelay(
+  parts: PathParts,
+  relay: Endpoint,
+  bound: Promise<void> = bind(parts, relay),
+): Promise<Passage> {
+  const { context, sockets, role, keys, log, signal } = parts;
+  const { settings } = context;
+  const typed = isTyped(parts, relay);
+  await bound;
   const result = await punch({
-    socket,
+    socket: sockets.main,
     role,
     secret: keys.secret,
     peer: relay,
     hops: RELAY_HOPS,
-    confirmKey: keys.confirmKey,
+    ...(keys.confirmKey && { confirmKey: keys.confirmKey }),
     timeoutMs: settings.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
     ...((typed || settings.allowPrivate) && { allowPrivate: true }),
     ...((typed || settings.allowLoopback) && { allowLoopback: true }),

@@ -50,6 +50,17 @@ test('a peer whose sessions keep failing waits longer each time, a good session 
   expect(limits.admit('eve', 16_000).verdict).toBe('start');
 });
 
+test('who fails now and then, as one that looks for a way around a relay, is not shut out for it', () => {
+  const limits = new SessionLimits();
+  const quarter = 15 * 60_000 + 1;
+  for (let i = 0; i < 50; i++) {
+    expect(limits.admit('alice', i * quarter).verdict).toBe('start');
+    limits.started('alice');
+    limits.ended('alice', 'failed', i * quarter);
+    expect(limits.admit('alice', i * quarter + 1).verdict).toBe('start');
+  }
+});
+
 test('a penalty never grows beyond 15 minutes', () => {
   const limits = new SessionLimits({ freeFailures: 0 });
   for (let i = 0; i < 40; i++) {
