@@ -109,6 +109,7 @@ if (role === 'sink') {
     const crowd = await Promise.all(
       Array.from({ length: CROWD }, async () => {
         const socket = connect(echo.port, echo.host);
+        socket.on('error', (error) => console.error(String(error)));
         socket.write('hello');
         await once(socket, 'data');
         return socket;

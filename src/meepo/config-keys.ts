@@ -53,7 +53,8 @@ export async function setKey(config: MeepoConfig, key: string, value: string): P
       config.log = { level: value };
       return undefined;
     case 'signaling.url':
-      config.signaling = value === '' ? null : { name: 'redis', url: value };
+      config.signaling =
+        value === '' ? null : { name: value.startsWith('hyperdht:') ? 'hyperdht' : 'redis', url: value };
       return undefined;
     case 'asSignaling':
       if (value !== 'true' && value !== 'false')

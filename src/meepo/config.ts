@@ -75,7 +75,7 @@ const SHAPE: Readonly<
 const NAMES: Readonly<Record<string, readonly string[]>> = {
   auth: ['dummy', 'secret'],
   transport: ['webrtc'],
-  signaling: ['redis'],
+  signaling: ['redis', 'hyperdht'],
   api: ['http'],
 };
 

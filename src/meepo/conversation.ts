@@ -11,7 +11,7 @@ import {
   verifyPacket,
 } from '../wire/meepo/packet.js';
 import type { Unpacked } from '../wire/msgpack.js';
-import { REQUEST_MS, REQUESTS_MAX, SESSIONS_SEEN } from './limits.js';
+import { REQUEST_MS, REQUESTS_MAX, REQUESTS_QUEUED, SESSIONS_SEEN } from './limits.js';
 import { Seen } from './seen.js';
 
 export type Body = ReadonlyMap<Unpacked, Unpacked>;
@@ -48,6 +48,7 @@ export class Conversation {
   readonly #options: ConversationOptions;
   readonly #waiting = new Map<number, Waiting>();
   readonly #seen = new Seen(SESSIONS_SEEN);
+  readonly #queue: Packet[] = [];
   #working = 0;
   #over = false;
   /** Messages that were none, not for us, not from the peer, or not new. */
@@ -116,6 +117,7 @@ export class Conversation {
 
   close(): void {
     this.#over = true;
+    this.#queue.length = 0;
     for (const session of [...this.#waiting.keys()]) this.#fail(session, gone());
   }
 
@@ -128,16 +130,17 @@ export class Conversation {
       return this.#waiting.get(session)?.type === type ? undefined : 'it answers nothing';
     }
     if (!this.#seen.add(`${type}.${session}`)) return 'it came before';
-    return this.#working >= REQUESTS_MAX ? 'too many requests at once' : undefined;
+    return this.#queue.length >= REQUESTS_QUEUED ? 'too many requests at once' : undefined;
   }
 
   async #work(packet: Packet): Promise<void> {
-    this.#working += 1;
-    try {
-      await this.#answer(packet);
-    } finally {
-      this.#working -= 1;
+    if (this.#working >= REQUESTS_MAX) {
+      this.#queue.push(packet);
+      return;
     }
+    this.#working += 1;
+    for (let next: Packet | undefined = packet; next; next = this.#queue.shift()) await this.#answer(next);
+    this.#working -= 1;
   }
 
   async #answer(packet: Packet): Promise<void> {

@@ -23,8 +23,9 @@ export const OFFERS_MAX = 16;
 export const OFFERS_PER_PEER = 10;
 /** Offers remembered, so that one that is played again costs nothing. */
 export const OFFERS_SEEN = 4_096;
-/** Control requests of a peer that are worked on at once, and sessions remembered against replay. */
+/** Control requests of a peer that are worked on at once, that wait, and sessions remembered against replay. */
 export const REQUESTS_MAX = 64;
+export const REQUESTS_QUEUED = 512;
 export const SESSIONS_SEEN = 4_096;
 
 /** Teleportations that peers made here, in all and of one of them; connections of one peer. */

@@ -1,6 +1,7 @@
 import { AwlError, errorText } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { RedisPlace } from '../rendezvous/meepo/place.js';
+import type { Rendezvous } from '../rendezvous/types.js';
 import { sleep } from '../util/sleep.js';
 import { isMeepoId, parseMeepoId } from '../wire/meepo/id.js';
 import type { MeepoKeys } from '../wire/meepo/keys.js';
@@ -8,6 +9,7 @@ import { bodyField, encodeBody } from '../wire/meepo/packet.js';
 import { Access, type AccessSettings } from './access.js';
 import type { Handler } from './conversation.js';
 import { formatPlace } from './destination.js';
+import { LetterSignaling } from './letter-signaling.js';
 import { LINGER_MS } from './limits.js';
 import type { ChannelInfo, LinkState } from './link.js';
 import { RedisSignaling } from './redis-signaling.js';
@@ -24,6 +26,8 @@ export interface NodeOptions {
   readonly webrtc: WebrtcSettings;
   readonly access: AccessSettings;
   readonly redis?: RedisPlace;
+  /** A rendezvous that carries offers instead; the node closes it. */
+  readonly letters?: Rendezvous;
   /** Signal through peers, too, and for them. */
   readonly selfmesh?: boolean;
   readonly log: Logger;
@@ -57,6 +61,7 @@ export class MeepoNode {
   readonly sinks: Sinks;
   readonly #options: NodeOptions;
   readonly #redis: RedisSignaling | undefined;
+  readonly #letters: LetterSignaling | undefined;
   readonly #mesh: Selfmesh | undefined;
   #closed: Promise<void> | undefined;
 
@@ -84,6 +89,9 @@ export class MeepoNode {
     const answer = this.transports.answer.bind(this.transports);
     if (options.selfmesh !== false) {
       this.#mesh = new Selfmesh({ keys, answer, connected: () => this.transports.connected });
+    }
+    if (options.letters) {
+      this.#letters = new LetterSignaling({ id: keys.id, link: options.letters, answer, log });
     }
     if (redis) {
       this.#redis = new RedisSignaling({ id: keys.id, place: redis, answer, log });
@@ -174,7 +182,9 @@ export class MeepoNode {
   status(): Readonly<Record<string, unknown>> {
     const transports = this.transports.all;
     return {
-      signaling: this.#redis ? { redis: this.#redis.where, connected: this.#redis.ready } : null,
+      signaling: this.#redis
+        ? { redis: this.#redis.where, connected: this.#redis.ready }
+        : (this.#letters?.name ?? null),
       transports: transports.map(({ peer, state, isAwl, conversation }) => ({
         peerID: peer,
         state,
@@ -199,7 +209,7 @@ export class MeepoNode {
     await Promise.all(peers.map(({ peer }) => this.closeTransport(peer).catch(() => {})));
     for (const { name } of this.sources.all) this.sources.close(name);
     await this.transports.close();
-    await this.#redis?.close();
+    await Promise.all([this.#redis?.close(), this.#letters?.close()]);
   }
 
   #info(name: string): TeleportationInfo {
@@ -210,7 +220,7 @@ export class MeepoNode {
 
   #signalers(): Signaler[] {
     // As the real one: neighbours first, then the server.
-    return [this.#mesh, this.#redis].filter((one) => one !== undefined);
+    return [this.#mesh, this.#redis, this.#letters].filter((one) => one !== undefined);
   }
 
   #handlers(transport: Transport): Readonly<Record<string, Handler>> {

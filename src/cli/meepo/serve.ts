@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { AwlError, errorText } from '../../errors.js';
-import { createLogger, LOG_LEVELS, type LogLevel } from '../../log.js';
+import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from '../../log.js';
 import { apiServer } from '../../meepo/api.js';
 import type { MeepoConfig } from '../../meepo/config.js';
 import { MeepoNode } from '../../meepo/node.js';
@@ -75,12 +75,35 @@ async function refuseSecond(context: MeepoContext): Promise<void> {
   });
 }
 
-function nodeOf({ config, given, identity }: Plan, context: MeepoContext): MeepoNode {
+/** Nodes of `hyperdht://HOST:PORT[,HOST:PORT]`; none means the public ones. */
+function dhtNodes(url: string): { bootstrap?: { host: string; port: number }[] } {
+  const list = url.replace(/^hyperdht:(\/\/)?/, '');
+  if (list === '') return {};
+  const bootstrap = list.split(',').map((text) => {
+    const [, host, port] = /^([\w.-]+|\[[0-9a-f:]+\]):(\d{1,5})\/?$/i.exec(text) ?? [];
+    if (host !== undefined) return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
+    throw new AwlError('CONFIG_SYNTAX', 'signaling.url names no nodes of a HyperDHT', {
+      hint: 'write hyperdht://HOST:PORT[,HOST:PORT]; awl hub runs such a node',
+    });
+  });
+  return { bootstrap };
+}
+
+/** Redis where a URL of one is configured; else HyperDHT, which needs no server. */
+async function signalingOf({ config, given }: Plan, log: Logger) {
+  // The real one's default server is somebody else's: it is used where the file names it.
+  const url = given.has('signaling') ? (config.signaling?.url ?? '') : '';
+  if (url !== '' && !url.startsWith('hyperdht:')) return { redis: parseRedisUrl(url) };
+  const { openRendezvous } = await import('../../rendezvous/registry.js');
+  const context = { log, now: () => new Date() };
+  return { letters: await openRendezvous({ name: 'hyperdht', hyperdht: dhtNodes(url) }, context) };
+}
+
+async function nodeOf(planned: Plan, context: MeepoContext): Promise<MeepoNode> {
+  const { config, identity } = planned;
   const log = createLogger({ level: levelOf(context.flags, config) });
   const address = context.flags.get('address');
-  const { auth, acl, transport, signaling } = config;
-  // The real one's default server is somebody else's: it is used where the file names it.
-  const url = given.has('signaling') ? signaling?.url : undefined;
+  const { auth, acl, transport } = config;
   return new MeepoNode({
     keys: identity.keys,
     webrtc: {
@@ -92,7 +115,7 @@ function nodeOf({ config, given, identity }: Plan, context: MeepoContext): Meepo
       allows: acl?.allows ?? [],
       blocks: acl?.blocks ?? [],
     },
-    ...(url ? { redis: parseRedisUrl(url) } : {}),
+    ...(await signalingOf(planned, log)),
     selfmesh: config.asSignaling,
     log,
   });
@@ -101,7 +124,7 @@ function nodeOf({ config, given, identity }: Plan, context: MeepoContext): Meepo
 async function stay(context: MeepoContext, planned: Plan): Promise<number> {
   const { config } = planned;
   const stop = new AbortController();
-  const node = nodeOf(planned, context);
+  const node = await nodeOf(planned, context);
   const log = createLogger({ level: levelOf(context.flags, config) });
   const servers: Server[] = [];
   let proxy: MeepoProxy | undefined;
