@@ -16,7 +16,12 @@ export class BirthdayGate {
     if (this.#holder === holder) return true;
     const last = this.#last.get(peer);
     if (this.#holder !== undefined || (last !== undefined && now < last + WIDE_EVERY_MS)) return false;
-    for (const [name, at] of this.#last) if (now >= at + WIDE_EVERY_MS) this.#last.delete(name);
+    // Who entered first stands first.
+    for (const [name, at] of this.#last) {
+      if (now < at + WIDE_EVERY_MS) break;
+      this.#last.delete(name);
+    }
+    this.#last.delete(peer);
     if (this.#last.size >= MAX_PEERS) return false;
     this.#last.set(peer, now);
     this.#holder = holder;

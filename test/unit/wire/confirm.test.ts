@@ -3,11 +3,15 @@ import { describe, expect, test } from 'vitest';
 import { isAwlError } from '../../../src/errors.js';
 import {
   type ConfirmKeyMaterial,
+  decodeChoice,
   decodeConfirm,
   deriveConfirmKey,
   directionKey,
+  encodeChoice,
+  encodeChoiceAck,
   encodeConfirm,
   encodeConfirmAck,
+  isChoiceAck,
   isConfirmAck,
 } from '../../../src/wire/confirm.js';
 
@@ -104,5 +108,36 @@ describe('confirm frames', () => {
   test('are made from a 32-byte key and an 8-byte nonce only', () => {
     expect(() => directionKey(Buffer.alloc(16), 'invite')).toThrow(RangeError);
     expect(() => encodeConfirm(invite, Buffer.alloc(7))).toThrow(RangeError);
+  });
+});
+
+describe('the choice', () => {
+  const key = directionKey(deriveConfirmKey(MATERIAL), 'invite');
+  const other = directionKey(deriveConfirmKey(MATERIAL), 'accept');
+  const nonce = Buffer.alloc(8, 1);
+  const path = Buffer.alloc(8, 2);
+
+  test('names one path and is read with the key of its direction only', () => {
+    const choice = encodeChoice(key, nonce, path);
+    expect(choice.length).toBe(32);
+    expect(decodeChoice(key, choice, path)).toEqual(nonce);
+    expect(decodeChoice(key, choice, Buffer.alloc(8, 3))).toBeUndefined();
+    expect(decodeChoice(other, choice, path)).toBeUndefined();
+  });
+
+  test('and its answer are no other frames of the dialogue, whatever the nonces', () => {
+    const frames = {
+      confirm: encodeConfirm(key, nonce),
+      ack: encodeConfirmAck(key, nonce, path),
+      choice: encodeChoice(key, nonce, path),
+      choiceAck: encodeChoiceAck(key, nonce, path),
+    };
+    const readings = Object.values(frames).map((frame) => [
+      decodeConfirm(key, frame) !== undefined,
+      isConfirmAck(key, frame, path),
+      decodeChoice(key, frame, path) !== undefined,
+      isChoiceAck(key, frame, path),
+    ]);
+    expect(readings).toEqual([0, 1, 2, 3].map((row) => [0, 1, 2, 3].map((column) => row === column)));
   });
 });

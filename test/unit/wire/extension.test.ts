@@ -17,6 +17,7 @@ const FULL: Extension = {
     { type: 'srflx', endpoint: { address: '203.0.113.7', port: 40_001 } },
     { type: 'host', endpoint: { address: '2001:db8::1', port: 1 } },
   ],
+  fresh: [{ address: '203.0.113.7', port: 40_002 }],
   nat: {
     nat: 'yes',
     mapping: 'address-and-port-dependent',
@@ -35,7 +36,7 @@ test('the text is the one that docs/PROTOCOL.md shows', () => {
   expect(encodeExtension(FULL).toString()).toBe(
     `{"v":1,"kind":"accept","app":"ssh","to":"${TO}","exp":1795245666,"re":"${'cd'.repeat(32)}",` +
       '"dh":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc","cand":[{"t":"srflx","a":"203.0.113.7:40001"},' +
-      '{"t":"host","a":"[2001:db8::1]:1"}],"nat":"ypan--2","caps":["confirm"]}',
+      '{"t":"host","a":"[2001:db8::1]:1"}],"fresh":["203.0.113.7:40002"],"nat":"ypan--2","caps":["confirm"]}',
   );
 });
 
@@ -66,6 +67,9 @@ test.each([
   ['null', 'null'],
   ['a byte order mark', `\ufeff${JSON.stringify(LEAST)}`],
   ['v a string', { ...LEAST, v: '1' }],
+  ['fresh without a port', { ...LEAST, fresh: ['203.0.113.7'] }],
+  ['fresh with port 0', { ...LEAST, fresh: ['203.0.113.7:0'] }],
+  ['five fresh endpoints', { ...LEAST, fresh: new Array(5).fill('203.0.113.7:4000') }],
   ['no v', { ...LEAST, v: undefined }],
   ['kind advent', { ...LEAST, kind: 'advent' }],
   ['no app', { ...LEAST, app: '' }],
