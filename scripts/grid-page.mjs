@@ -38,7 +38,7 @@ export function gridPage(types, results, hopeless, { hops, delay, loss }) {
     `**${direct.length} of ${feasible.length} feasible pairs direct, ${first.length} of them at the first try (${((100 * first.length) / feasible.length).toFixed(1)} %).**`,
     '',
     ...Object.entries(kinds).map(([what, list]) => {
-      const times = list.map(({ provenMs }) => provenMs);
+      const times = list.flatMap(({ provenMs }) => provenMs ?? []);
       return `* ${what}: ${list.length} pairs, median ${median(times)} ms, slowest ${high(times)} ms`;
     }),
     `* datagrams outside the wide rungs: ${high(results.flatMap(({ sent, wide }) => sent.map((n, i) => n - wide[i])))} at most from one side`,

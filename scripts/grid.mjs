@@ -73,7 +73,8 @@ function start(lab, role, children, ...args) {
     side.log += data;
   });
   side.ended = new Promise((done) => {
-    child.on('exit', (status) => done(status));
+    // Not `exit`: what it printed last may still be in the pipe.
+    child.on('close', (status) => done(status));
   });
   side.until = (name) =>
     new Promise((done) => {
@@ -116,8 +117,7 @@ async function session(a, b, side) {
     await Promise.race([bob.until('nat'), limit]);
     const alice = start(lab, side, children, say('hello'));
     const status = await Promise.race([alice.ended, limit]);
-    const failed = alice.events.failed ?? bob.events.failed;
-    if (failed) await Promise.race([bob.until('failed'), new Promise((done) => setTimeout(done, 3000))]);
+    await Promise.race([bob.ended, new Promise((done) => setTimeout(done, 3000))]);
     const result = { ok: status === 0, status, ...measure(alice, bob) };
     if (o.show || !result.ok) result.log = `${alice.log}\n${bob.log}`;
     return result;

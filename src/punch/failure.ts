@@ -14,13 +14,26 @@ export interface FailureContext {
 const FIREWALL =
   'see that both sides run at the same time and that no firewall blocks outgoing UDP; awl doctor shows your NAT';
 
+const DETOUR =
+  'use IPv6, or forward a UDP port on either router to --stun-client, or a relay on a third machine of your own, ' +
+  'or try from another network';
+
+/** Who is behind what, for both sides. */
+function pairOf({ reports }: FailureContext): string | undefined {
+  if (!reports) return undefined;
+  const [own, peer] = [describeNat(reports.own), describeNat(reports.peer)];
+  return `your side is behind ${article(own)}, the peer behind ${article(peer)}`;
+}
+
+function article(words: string): string {
+  return words.startsWith('no ') ? words : `a ${words}`;
+}
+
 /** NAT_IMPOSSIBLE: names the pair and the cures. */
 function impossible(o: FailureContext): AwlError {
-  const pair = o.reports
-    ? `your side is behind a ${describeNat(o.reports.own)}, the peer behind a ${describeNat(o.reports.peer)}`
-    : 'the pair of NATs';
+  const pair = pairOf(o) ?? 'the pair of NATs';
   return new AwlError('NAT_IMPOSSIBLE', `no direct path to ${formatEndpoint(o.peer)}: ${pair}`, {
-    hint: 'use IPv6, or forward a UDP port on either router to --stun-client, or try from another network',
+    hint: DETOUR,
   });
 }
 
@@ -29,11 +42,14 @@ function timeout(o: FailureContext, machine: PunchMachine): AwlError {
   const where = formatEndpoint(o.peer);
   const seconds = `${Math.round(o.timeoutMs / 100) / 10} s`;
   const { sent, valid, bad } = machine.stats;
-  const fail = (message: string, hint: string) => new AwlError('HANDSHAKE_TIMEOUT', message, { hint });
+  const tried = [...machine.tried].join(', ') || 'nothing';
+  const pair = pairOf(o);
+  const fail = (step: string, hint: string) =>
+    new AwlError('HANDSHAKE_TIMEOUT', `${step}; tried: ${tried}${pair ? `; ${pair}` : ''}`, { hint });
   if (!machine.heard && bad === 0) {
     return fail(
       `nothing arrived from the peer at ${where} within ${seconds} (${sent} datagrams sent)`,
-      FIREWALL,
+      `${FIREWALL}; else ${DETOUR}`,
     );
   }
   if (!machine.heard) {
