@@ -76,7 +76,16 @@ export class Link {
 
   write(plain: Uint8Array): void {
     if (this.#failure || this.#gone) return;
-    const record = this.#sealer.seal([plain]);
+    this.#put(this.#sealer.seal([plain]));
+  }
+
+  /** {@link write} of what has its length before it: where the stream itself encrypts, it goes out without a copy. */
+  writeFramed(framed: Buffer): void {
+    if (this.#failure || this.#gone) return;
+    this.#put(this.#sealer.sealFramed(framed));
+  }
+
+  #put(record: Buffer): void {
     this.sent += record.length;
     this.clear = this.carrier.stream.write(record) !== false;
   }

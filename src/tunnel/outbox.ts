@@ -1,5 +1,6 @@
 import { encodeFrameHeader, TUNNEL_FRAME_HEADER_BYTES, type TunnelFrame } from '../wire/tunnel-frame.js';
 import { TUNNEL_RECORD_BYTES } from '../wire/tunnel-limits.js';
+import { frameRecord, RECORD_LENGTH_BYTES } from '../wire/tunnel-record.js';
 
 /**
  * What was sent and may have to be sent again: frames in numbered records, each kept until the peer says that it
@@ -38,21 +39,26 @@ export class Outbox {
   /** Ends the open record, a copy of what was added: the adder may use its memory again. */
   seal(): void {
     if (this.#open === 0) return;
-    const record = Buffer.concat(this.#parts, this.#open);
+    const framed = frameRecord(this.#parts, this.#open);
     this.#parts = [];
     this.#open = 0;
-    this.#records.push(record);
-    this.#kept += record.length;
-    this.#waiting += record.length;
+    this.#records.push(framed);
+    this.#kept += plainLength(framed);
+    this.#waiting += plainLength(framed);
   }
 
   /** The next record to send, once. */
   take(): Buffer | undefined {
-    const record = this.#records[this.#next - this.#first];
-    if (!record) return undefined;
+    return this.takeFramed()?.subarray(RECORD_LENGTH_BYTES);
+  }
+
+  /** The same with its length before it, as it goes over a stream that is encrypted itself. */
+  takeFramed(): Buffer | undefined {
+    const framed = this.#records[this.#next - this.#first];
+    if (!framed) return undefined;
     this.#next += 1;
-    this.#waiting -= record.length;
-    return record;
+    this.#waiting -= plainLength(framed);
+    return framed;
   }
 
   /**
@@ -62,7 +68,7 @@ export class Outbox {
   acknowledged(count: number): void {
     if (count > this.#next) throw new RangeError('acknowledges what was never sent');
     if (count <= this.#first) return;
-    for (const record of this.#records.splice(0, count - this.#first)) this.#kept -= record.length;
+    for (const framed of this.#records.splice(0, count - this.#first)) this.#kept -= plainLength(framed);
     this.#first = count;
   }
 
@@ -76,4 +82,8 @@ export class Outbox {
     this.#next = count;
     this.#waiting = this.#kept;
   }
+}
+
+function plainLength(framed: Buffer): number {
+  return framed.length - RECORD_LENGTH_BYTES;
 }

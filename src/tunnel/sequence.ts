@@ -109,17 +109,17 @@ export class Sequence {
     this.flush();
     this.#over = true;
     for (;;) {
-      const record = this.#link && this.#outbox.take();
+      const record = this.#link && this.#outbox.takeFramed();
       if (!record) return;
-      this.#link?.write(record);
+      this.#link?.writeFramed(record);
     }
   }
 
   #pump(): void {
     while (this.#link?.clear) {
-      const record = this.#outbox.take();
+      const record = this.#outbox.takeFramed();
       if (!record) break;
-      this.#link.write(record);
+      this.#link.writeFramed(record);
     }
     this.#wake();
   }

@@ -3,7 +3,8 @@ import { AwlError } from '../errors.js';
 import { TUNNEL_RECORD_BYTES } from './tunnel-limits.js';
 
 const CIPHER = 'chacha20-poly1305';
-const LENGTH_BYTES = 4;
+/** The length before each record. */
+export const RECORD_LENGTH_BYTES = 4;
 export const TUNNEL_TAG_BYTES = 16;
 const OPTIONS = { authTagLength: TUNNEL_TAG_BYTES } as const;
 
@@ -31,11 +32,11 @@ export class RecordSealer {
   seal(parts: readonly Uint8Array[]): Buffer {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     if (length === 0 || length > TUNNEL_RECORD_BYTES) throw new RangeError(`a record of ${length} bytes`);
-    if (!this.#key) return bare(parts, length);
-    const record = Buffer.allocUnsafe(LENGTH_BYTES + length + TUNNEL_TAG_BYTES);
+    if (!this.#key) return frameRecord(parts, length);
+    const record = Buffer.allocUnsafe(RECORD_LENGTH_BYTES + length + TUNNEL_TAG_BYTES);
     record.writeUInt32BE(length + TUNNEL_TAG_BYTES);
     const cipher = createCipheriv(CIPHER, this.#key, counterNonce(this.#counter++), OPTIONS);
-    let at = LENGTH_BYTES;
+    let at = RECORD_LENGTH_BYTES;
     for (const part of parts) {
       const sealed = cipher.update(part);
       sealed.copy(record, at);
@@ -44,6 +45,11 @@ export class RecordSealer {
     cipher.final();
     cipher.getAuthTag().copy(record, at);
     return record;
+  }
+
+  /** {@link seal} of what {@link frameRecord} made; without a key that is the record. */
+  sealFramed(framed: Buffer): Buffer {
+    return this.#key ? this.seal([framed.subarray(RECORD_LENGTH_BYTES)]) : framed;
   }
 }
 
@@ -78,8 +84,8 @@ export class RecordOpener {
     this.#held += piece.length;
     for (;;) {
       if (this.#expected === undefined) {
-        if (this.#held < LENGTH_BYTES) return;
-        this.#expected = this.#take(LENGTH_BYTES).readUInt32BE();
+        if (this.#held < RECORD_LENGTH_BYTES) return;
+        this.#expected = this.#take(RECORD_LENGTH_BYTES).readUInt32BE();
         const plain = this.#expected - this.#tag;
         if (plain < 1 || plain > TUNNEL_RECORD_BYTES) {
           this.#failed = true;
@@ -120,10 +126,16 @@ export class RecordOpener {
   }
 }
 
-function bare(parts: readonly Uint8Array[], length: number): Buffer {
-  const head = Buffer.allocUnsafe(LENGTH_BYTES);
-  head.writeUInt32BE(length);
-  return Buffer.concat([head, ...parts]);
+/** `length (u32) || plaintext`: how a record goes over a stream that is encrypted itself. */
+export function frameRecord(parts: readonly Uint8Array[], length: number): Buffer {
+  const framed = Buffer.allocUnsafe(RECORD_LENGTH_BYTES + length);
+  framed.writeUInt32BE(length);
+  let at = RECORD_LENGTH_BYTES;
+  for (const part of parts) {
+    framed.set(part, at);
+    at += part.length;
+  }
+  return framed;
 }
 
 function forged(): AwlError {
