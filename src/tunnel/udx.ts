@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
 import { isIP } from 'node:net';
+import { MAPPING_REFRESH_MS } from '../constants.js';
 import { AwlError, errorText } from '../errors.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import type { TunnelKeys } from '../wire/tunnel-keys.js';
@@ -103,7 +104,15 @@ export async function openUdx({ local, peer, keys, release }: UdxOptions): Promi
     stats: () => stream.stats(),
     keepDatagrams: () => {
       kept = true;
-      return { ...datagrams, close };
+      // Nothing else may pass here for hours now, and NATs forget (RFC 4787 REQ-5): a byte that every reader ignores.
+      const refresh = setInterval(() => datagrams.send(Buffer.of(0)), MAPPING_REFRESH_MS);
+      return {
+        ...datagrams,
+        close: () => {
+          clearInterval(refresh);
+          return close();
+        },
+      };
     },
     close: async () => {
       if (!kept) await close();
