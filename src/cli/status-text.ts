@@ -49,7 +49,9 @@ function sessionLines(session: SessionStatus): string[] {
 
 /** How the path was won, and what carries it: `udp, reflexive, confirmed, 312 ms`. */
 function pathText({ transport, route, how, confirmed, setupMs }: SessionStatus): string {
-  const words = [transport, route, how, confirmed ? 'peer confirmed' : 'not confirmed'].filter(Boolean);
+  // A relay is all of these at once.
+  const path = new Set([transport, route, how]);
+  const words = [...path, confirmed ? 'peer confirmed' : 'not confirmed'].filter(Boolean);
   return [...words, ...(setupMs === undefined ? [] : [`set up in ${setupMs} ms`])].join(', ');
 }
 

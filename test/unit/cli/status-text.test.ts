@@ -74,6 +74,11 @@ test('a person reads who, how, how fast and since when', () => {
   expect(processText({ ...PROCESS, sessions: [] })).toContain('no session now');
 });
 
+test('a relayed path is called one, and only once', () => {
+  const relayed = { ...SESSION, transport: 'relay', how: 'relay' };
+  expect(processText({ ...PROCESS, sessions: [relayed] })).toContain('\n    relay, peer confirmed, set up');
+});
+
 test('words of the peer cannot drive the terminal, and many sessions do not fill it', () => {
   const hostile = { ...SESSION, how: 'x\x1b[2J\nawl 1 is root' };
   const text = processText({ ...PROCESS, sessions: new Array<SessionStatus>(500).fill(hostile) });
