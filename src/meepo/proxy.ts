@@ -79,10 +79,13 @@ export class MeepoProxy {
       clearTimeout(slow);
       this.#sockets.delete(socket);
     });
-    const greeting = await greet(socket, { passwords: true, page: (path) => this.#page(path) });
+    const greeting = await greet(socket, {
+      passwords: true,
+      connectionsOnly: true,
+      page: (path) => this.#page(path),
+    });
     clearTimeout(slow);
-    if (greeting?.wants === 'datagrams') greeting.answer('unsupported');
-    else if (greeting) await this.#connect(socket, greeting);
+    if (greeting) await this.#connect(socket, greeting);
   }
 
   #page(path: string): { type: string; text: string } | undefined {

@@ -36,6 +36,8 @@ export interface Greeting {
 
 /** What a proxy takes beyond a bare request. */
 export interface GreetingExtras {
+  /** No relay for datagrams. */
+  readonly connectionsOnly?: boolean;
   /** User and password are taken, whatever they are: the password is for the far side. */
   readonly passwords?: boolean;
   /** Answers a plain GET, given its path; undefined if there is no such page. */
@@ -122,7 +124,9 @@ export function greet(socket: Socket, extras: GreetingExtras = {}): Promise<Gree
       waiting = waiting.subarray(request.length);
       const { command, to } = request;
       const wants = WANTS[command];
-      if (!wants) return refuse(encodeReply('commandUnsupported'));
+      if (!wants || (extras.connectionsOnly && wants !== 'connection')) {
+        return refuse(encodeReply('commandUnsupported'));
+      }
       if (!to) return refuse(encodeReply('addressUnsupported'));
       const encode: Encode = (outcome, _, bound) => encodeReply(SOCKS_REPLIES[outcome], bound);
       finish({ wants, to, answer: answerer(socket, encode), ...(password !== undefined && { password }) });
