@@ -178,7 +178,10 @@ class Probing implements Probe {
     ];
     for (const destination of destinations) {
       if (this.#asked.some((asked) => sameEndpoint(asked.destination, destination))) continue;
-      this.#test(this.#ask(destination, STUN_RETRANSMITS_MS).then(() => {}));
+      const asking = this.#ask(destination, STUN_RETRANSMITS_MS);
+      // Who answers there is no victim that the server named: only then more is sent.
+      const hops = destination === alternate ? this.#measureHops(server, alternate, asking) : asking;
+      this.#test(hops.then(() => {}));
     }
     const left = this.#dueAt - performance.now() - CLOSING_MS;
     if (left < MIN_SILENCE_MS) return;
@@ -189,11 +192,15 @@ class Probing implements Probe {
         this.#filtering = evidence;
       }),
     );
-    this.#test(
-      measureHops(server, alternate, options).then((hops) => {
-        this.#hops = hops;
-      }),
-    );
+  }
+
+  async #measureHops(server: Endpoint, alternate: Endpoint, asking: Promise<Outcome>): Promise<void> {
+    if ((await asking).kind !== 'answer') return;
+    const left = this.#dueAt - performance.now() - CLOSING_MS;
+    if (left < MIN_SILENCE_MS) return;
+    const schedule = fitSchedule(STUN_SILENCE_RETRANSMITS_MS, left);
+    const { address: bindAddress } = this.#socket.local;
+    this.#hops = await measureHops(server, alternate, { bindAddress, schedule, signal: this.#end.signal });
   }
 
   #test(work: Promise<void>): void {
