@@ -31,6 +31,8 @@ export const DHT_POLL_GAPS_MS: readonly number[] = [0, 0, 0, 200, 500, 1_000, 2_
 export const DHT_LOOKUP_GAPS_MS: readonly number[] = [100, 150, 250, 500, 1_000, 1_500, 2_000];
 /** After this long the next look begins beside one that has not ended. */
 export const DHT_LOOKUP_PATIENCE_MS = 1_000;
+/** But never more than so many at once. */
+export const DHT_LOOKUPS_MAX = 4;
 /** Repeats of a question to one node, a second apart; the library's own 5 would hold a query up for 6 s. */
 export const DHT_QUERY_RETRIES = 2;
 /** Nodes name at most 20 acceptors at a time, by lot: who is among more has to be looked for more often. */

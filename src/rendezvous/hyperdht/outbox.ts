@@ -8,6 +8,7 @@ import {
   DHT_CROWD_GAP_MS,
   DHT_LOOKUP_GAPS_MS,
   DHT_LOOKUP_PATIENCE_MS,
+  DHT_LOOKUPS_MAX,
   DHT_QUERY_RETRIES,
 } from './limits.js';
 import type { ClientNode } from './node.js';
@@ -57,14 +58,19 @@ export class Outbox {
       onFailure: (peer, error) => log.debug(`acceptor ${nameOf(peer)}: ${errorText(error)}`),
       signal,
     });
+    const under = new Set<Promise<void>>();
     for (let round = 0; !signal.aborted; round++) {
       const looking = this.#look(rota, signal).catch((error) => {
         if (!signal.aborted) log.debug(`looking for the recipient failed: ${errorText(error)}`);
       });
+      under.add(looking);
+      void looking.then(() => under.delete(looking));
       // One dead node of a small network holds a query up for seconds, not those that follow it.
       await Promise.race([looking, sleep(DHT_LOOKUP_PATIENCE_MS, signal).catch(() => {})]);
       const gap = gapAfter(round, DHT_LOOKUP_GAPS_MS);
       await sleep(this.#crowded ? Math.min(gap, DHT_CROWD_GAP_MS) : gap, signal).catch(() => {});
+      // Where answers are slow because there is too much to do, more questions make it worse.
+      if (under.size >= DHT_LOOKUPS_MAX) await Promise.race(under);
     }
   }
 
