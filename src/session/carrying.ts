@@ -41,11 +41,23 @@ async function carrierOf(passage: Passage): Promise<Carrier> {
       keys: deriveTunnelKeys(sessionKey, role),
       release: () => passage.handOver(),
     });
-    // A port that the router forwards is taken back with the path that it belongs to.
+    // A port that the router forwards is taken back with the path that it belongs to, be it for datagrams alone.
+    const keep = carrier.keepDatagrams;
+    let kept = false;
     return {
       ...carrier,
       ...(passage.how === RELAYED && { kind: RELAYED }),
-      close: () => Promise.all([carrier.close(), passage.close()]).then(() => {}),
+      ...(keep && {
+        keepDatagrams: () => {
+          kept = true;
+          const datagrams = keep();
+          return {
+            ...datagrams,
+            close: () => Promise.all([datagrams.close(), passage.close()]).then(() => {}),
+          };
+        },
+      }),
+      close: () => Promise.all([carrier.close(), kept ? undefined : passage.close()]).then(() => {}),
     };
   } catch (error) {
     await passage.close();

@@ -10,6 +10,7 @@ import { sleep } from '../util/sleep.js';
 import type { TunnelHello } from '../wire/tunnel-hello.js';
 import { decodeOffer, encodeOffer, type TunnelOffer } from '../wire/tunnel-offer.js';
 import { deriveTunnelTcpKeys } from '../wire/tunnel-tcp-keys.js';
+import { RELAYED } from './carrying.js';
 import type { Passage } from './passage.js';
 import type { SessionSettings } from './settings.js';
 import { findTcpPlaces } from './tcp-places.js';
@@ -38,6 +39,8 @@ export async function upgradeToTcp(parts: UpgradeParts): Promise<void> {
   const { tunnel, passage, hello, log } = parts;
   const { sessionKey } = passage;
   if (!sessionKey || !hello.tcp || !tunnel.peerHello.tcp) return;
+  // Whether a relayed path may become a direct one is decided elsewhere, and the address there is the relay's.
+  if (passage.how === RELAYED) return;
   const stop = new AbortController();
   const end = () => stop.abort(new Error('the tunnel ended'));
   void tunnel.closed.then(end, end);
