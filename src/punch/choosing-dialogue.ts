@@ -6,6 +6,7 @@ import {
   HANDSHAKE_FRAME_BYTES,
   LINGER_ASKED_MS,
   LINGER_MAX_MS,
+  LINGER_SENDS_MS,
   PLEXUS_SLOT_MS,
 } from '../constants.js';
 import {
@@ -25,7 +26,7 @@ import type { HandshakeFlag } from '../wire/handshake.js';
 import { type Desk, type Dialogue, type ProvenBy, past } from './dialogue.js';
 import { CHOICE_SILENCE_MS, PREFER_MS, PREFER_UNHEARD_MS } from './limits.js';
 import type { Path, Place } from './path.js';
-import { RUNGS, type Rung } from './plan.js';
+import { RUNGS, type Rung, rankOf } from './plan.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -45,10 +46,6 @@ interface Choice {
   sent: number;
   sentAt: number;
   lastAsked: number;
-}
-
-function rankOf(path: Path): number {
-  return path.rung ? RUNGS.indexOf(path.rung) : RUNGS.length;
 }
 
 /**
@@ -92,7 +89,7 @@ export class ChoosingDialogue implements Dialogue {
   tick(now: number): void {
     if (this.#choice) {
       if (this.#chooses) this.#repeatChoice(this.#choice, now);
-      else if (now >= this.#lingerEnd(this.#choice)) this.#desk.settle();
+      else this.#linger(this.#choice, now);
       return;
     }
     const best = this.#best();
@@ -109,7 +106,7 @@ export class ChoosingDialogue implements Dialogue {
 
   next(): number {
     const choice = this.#choice;
-    if (choice) return this.#chooses ? this.#choiceDue(choice) : this.#lingerEnd(choice);
+    if (choice) return this.#chooses ? this.#choiceDue(choice) : this.#lingerDue(choice);
     const best = this.#chooses ? this.#best() : undefined;
     let at = best ? this.#chooseAt(best) : NEVER;
     for (const path of this.#desk.paths) at = Math.min(at, this.#confirmAt(path));
@@ -169,7 +166,7 @@ export class ChoosingDialogue implements Dialogue {
   #best(): Path | undefined {
     let best: Path | undefined;
     for (const path of this.#desk.paths) {
-      if (path.proven && (!best || rankOf(path) < rankOf(best))) best = path;
+      if (path.proven && (!best || rankOf(path.rung) < rankOf(best.rung))) best = path;
     }
     return best;
   }
@@ -177,11 +174,11 @@ export class ChoosingDialogue implements Dialogue {
   /** At once if the plan has nothing better; else a little later, and later still if a better path was heard of. */
   #chooseAt(best: Path): number {
     const since = this.#workingSince ?? 0;
-    const rank = rankOf(best);
+    const rank = rankOf(best.rung);
     if (!RUNGS.some((rung, index) => index < rank && index < REFLEXIVE && this.#o.rungs.has(rung)))
       return since;
     for (const path of this.#desk.paths) {
-      if (rankOf(path) < rank && path.lastHeard !== undefined) return since + PREFER_MS;
+      if (rankOf(path.rung) < rank && path.lastHeard !== undefined) return since + PREFER_MS;
     }
     return since + PREFER_UNHEARD_MS;
   }
@@ -240,7 +237,24 @@ export class ChoosingDialogue implements Dialogue {
       this.#desk.prove(path, 'answer', now);
     }
     this.#choice.lastAsked = now;
+    this.#answerChoice(path, nonce);
+  }
+
+  #answerChoice(path: Path, nonce: Buffer): void {
     this.#desk.sendBytes(path, encodeChoiceAck(this.#ownKey, this.#desk.random(CONFIRM_NONCE_BYTES), nonce));
+  }
+
+  /** Some copies unasked: an inviter that loses all of them waits for seconds. */
+  #linger(choice: Choice, now: number): void {
+    while (now >= choice.at + (LINGER_SENDS_MS[choice.sent] ?? NEVER)) {
+      choice.sent += 1;
+      this.#answerChoice(choice.path, choice.nonce);
+    }
+    if (now >= this.#lingerEnd(choice)) this.#desk.settle();
+  }
+
+  #lingerDue(choice: Choice): number {
+    return Math.min(this.#lingerEnd(choice), choice.at + (LINGER_SENDS_MS[choice.sent] ?? NEVER));
   }
 
   #lingerEnd({ at, lastAsked }: Choice): number {

@@ -18,6 +18,11 @@ import { tacticOf, wideAttempts } from './wide.js';
 export const RUNGS = ['host', 'mapped', 'reflexive', 'predicted', 'birthday'] as const;
 export type Rung = (typeof RUNGS)[number];
 
+/** Place in that order, the best is 0; last are places that no rung leads to. */
+export function rankOf(rung: Rung | undefined): number {
+  return rung ? RUNGS.indexOf(rung) : RUNGS.length;
+}
+
 /** Where the datagrams of an attempt go: one place, some ports of an address in turn, or random ports of it. */
 export type Target =
   | { readonly kind: 'endpoint'; readonly endpoint: Endpoint }

@@ -25,16 +25,10 @@ function report(type: Type): NatReport {
   return { ...REPORTS[type], hairpin: 'not-measured', portPreservation: 'not-measured' };
 }
 
-/** Inviter behind the first, acceptor behind the second: each type at least once in each role. */
+/** Inviter behind the first, acceptor behind the second. The other pairs are tried with the whole ladder (ladder-grid.test.ts). */
 const PASSABLE: readonly (readonly [Type, Type])[] = [
-  ['none', 'port-restricted'],
-  ['port-restricted', 'none'],
-  ['full-cone', 'symmetric'],
-  ['symmetric', 'full-cone'],
-  ['restricted', 'symmetric'],
   ['symmetric', 'restricted'],
-  ['port-restricted', 'port-restricted'],
-  ['cgnat', 'port-restricted'],
+  ['restricted', 'symmetric'],
   ['port-restricted', 'cgnat'],
 ];
 
@@ -88,7 +82,7 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3'))('through real kernel NAT
         }),
       ),
     );
-    expect(performance.now() - begin).toBeLessThan(IMPOSSIBLE_AFTER_MS + 10_000);
+    expect(performance.now() - begin).toBeLessThan(IMPOSSIBLE_AFTER_MS + 20_000);
   });
 
   test('without a confirmation key the plexus handshake alone passes two port-restricted NATs', async () => {
