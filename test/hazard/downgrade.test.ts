@@ -44,7 +44,7 @@ test('a message encrypted twice is refused', () => {
 });
 
 test('a newer plexus text, rightly signed, is refused with what to change', () => {
-  const newer = 'PLEXUS 3.3 20261121T072702 203.0.113.10:5001 10000011 0.0.0.0:0 00000000 udp:mutual 7';
+  const newer = 'PLEXUS 3.5 20261121T072702 203.0.113.10:5001 10000011 0.0.0.0:0 00000000 udp:mutual 7';
   const sealed = craftSealed(bob, { text: newer, signers: [{ by: alice }] });
   refusal(() => receive(sealed, bob, alice), 'MESSAGE_UNSUPPORTED');
 });

@@ -1,6 +1,7 @@
 import { copyFileSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { SESSION_QUEUE_PER_PEER, SESSIONS_PER_PEER } from '../../src/constants.js';
 import { isAwlError } from '../../src/errors.js';
 import { accept } from '../../src/session/acceptor.js';
 import { invite } from '../../src/session/initiator.js';
@@ -156,8 +157,8 @@ test('one peer that invites in a burst gets its share and no more, and a second 
       await passage.close();
   })();
   await until('bob listening', () => bob.events.some(({ event }) => event === 'listening'));
-  const burst = Array.from({ length: 12 }, () =>
-    invite(world.settings(alice, bob, { responseTimeoutMs: 3000 })).then(
+  const burst = Array.from({ length: 2 * (SESSIONS_PER_PEER + SESSION_QUEUE_PER_PEER) }, () =>
+    invite(world.settings(alice, bob, { responseTimeoutMs: 6000 })).then(
       (passage) => passage.close(),
       (error) => error.code,
     ),
