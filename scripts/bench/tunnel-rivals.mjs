@@ -14,12 +14,14 @@ async function awl(bench, ...more) {
     join(ROOT, 'dist/identity/onboarding.js')
   );
   const { parseName } = await import(join(ROOT, 'dist/identity/names.js'));
-  const at = (name) => join(bench.folder, name);
+  const udp = more.includes('--udp-only');
+  const at = (name) => join(bench.folder, udp ? 'udp' : 'tcp', name);
+  const [iperf, echo] = udp ? [6201, 6300] : [6202, 6301];
   const names = { a: parseName('a@bench.test/a'), b: parseName('b@bench.test/b') };
   for (const side of ['a', 'b']) await createIdentity(at(side), names[side]);
   await trustIdentity(at('a'), await exportIdentity(at('b'), names.b));
   await trustIdentity(at('b'), await exportIdentity(at('a'), names.a));
-  mkdirSync(at('meet'));
+  mkdirSync(at('meet'), { recursive: true });
   const stun = bench.start('b', process.execPath, AWL, 'stun-server', `--listen=${IP.b}`);
   const side = (own, other, ...flags) =>
     bench.start(
@@ -41,10 +43,10 @@ async function awl(bench, ...more) {
     );
   const b = side('b', 'a', '--accept', '--once', `--export=${IPERF},${ECHO},udp:${ECHO}`);
   await until('accepting', () => b.output.includes('"listening"'));
-  const a = side('a', 'b', `--import=6201:${IPERF},6300:${ECHO},udp:6300:${ECHO}`);
-  const stands = more.includes('--udp-only') ? '"tunnel-open"' : '"moved"';
+  const a = side('a', 'b', `--import=${iperf}:${IPERF},${echo}:${ECHO},udp:${echo}:${ECHO}`);
+  const stands = udp ? '"tunnel-open"' : '"moved"';
   await until('the tunnel', () => a.output.includes(stands));
-  return { host: '127.0.0.1', port: 6201, echo: 6300, udp: true, watched: [a, b], children: [a, b, stun] };
+  return { host: '127.0.0.1', port: iperf, echo, udp: true, watched: [a, b], children: [a, b, stun] };
 }
 
 async function ssh(bench) {
