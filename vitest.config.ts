@@ -1,10 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-const common = { include: [] as string[], testTimeout: 20_000, hookTimeout: 60_000 };
+const common = { include: [] as string[], testTimeout: 60_000, hookTimeout: 60_000 };
 
 /**
  * Two groups: `fast` needs nothing but Node; `real` starts daemons and namespaces of its own, a process each.
  * Most tests wait (for timers, daemons, packets) much longer than they compute, so there are more workers than cores.
+ * The time limits are for what hangs: a test that must be quick measures that itself.
  */
 export default defineConfig({
   test: {

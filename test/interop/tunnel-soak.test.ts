@@ -22,8 +22,8 @@ test('200 MB pass a path that loses, doubles and reorders without one wrong byte
   expect(seen['rssMb']).toBeLessThan(400);
 });
 
-test('30 MB pass such paths while they are replaced every second', async () => {
+test('30 MB pass such paths while they are replaced again and again', async () => {
   const seen = await soak('--mb=15', '--cuts');
   expect(seen).toMatchObject({ mb: 30, wrong: 0 });
-  expect(seen['cuts']).toBeGreaterThanOrEqual(1);
+  expect(seen['cuts']).toBeGreaterThanOrEqual(3);
 });
