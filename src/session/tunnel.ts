@@ -94,10 +94,14 @@ export async function runTunnel(
       reconnectMs: keeps ? reconnectMs : 0,
       onLost: (error) => {
         session.lost(error);
-        const { invite } = returning;
+        const { invite, living } = returning;
+        living?.waits(tunnel);
         if (invite) void bringBack(tunnel, { hello, invite, onPassage: improve, log });
       },
-      onMoved: () => session.moved(tunnel),
+      onMoved: () => {
+        returning.living?.goesOn(tunnel);
+        session.moved(tunnel);
+      },
       log,
       ...(settings.signal && { signal: settings.signal }),
     },

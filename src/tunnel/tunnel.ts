@@ -187,6 +187,11 @@ export class Tunnel {
     await this.closed.catch(() => {});
   }
 
+  /** Ends a tunnel that nobody should wait for any longer: `closed` rejects with TUNNEL_LOST. */
+  giveUp(why: string): void {
+    this.#end(lost(why));
+  }
+
   /** Nothing is read from the old link any more, and the peer learns up to where we read it. */
   #take(link: Link): void {
     this.#leave();
