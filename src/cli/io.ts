@@ -1,3 +1,5 @@
+import { closeSync, openSync } from 'node:fs';
+import { devNull } from 'node:os';
 import { StickyLine } from './sticky-line.js';
 
 /** The edges of the process that a command may touch; tests pass collectors. */
@@ -36,4 +38,14 @@ export function oneLine(text: string): string {
 /** One line of JSON on stdout; bigints and buffers must be converted by the caller. */
 export function jsonLine(io: Io, value: object): void {
   io.stdout(`${JSON.stringify(value)}\n`);
+}
+
+/**
+ * Lets the reader of standard output see its end while the process goes on; everything must be written. Node itself
+ * leaves descriptors 0 to 2 open. Nothing else may get the number 1, so the null device takes it.
+ */
+export function letGoOfStdout(): void {
+  if (process.stdout.isTTY) return;
+  closeSync(1);
+  openSync(devNull, 'w');
 }

@@ -6,7 +6,7 @@ import type { AcceptorSettings } from '../session/settings.js';
 import { startWatching } from '../session/watching.js';
 import { formatEndpoint } from '../util/endpoint.js';
 import type { CommandContext } from './command.js';
-import { jsonLine } from './io.js';
+import { jsonLine, letGoOfStdout } from './io.js';
 import { serveMetrics } from './metrics.js';
 import { warn } from './prepare.js';
 import { type Progress, showProgress } from './progress.js';
@@ -49,6 +49,7 @@ export async function runSession(context: CommandContext): Promise<number> {
         },
       }),
   };
+  if (stdio) process.stdout.once('finish', letGoOfStdout);
   try {
     return await (accept ? runAcceptor(full) : runInitiator(full));
   } finally {

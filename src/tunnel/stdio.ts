@@ -12,7 +12,8 @@ export interface StdioStreams {
 
 /**
  * Makes standard input and output one connection to `target`; resolves when both directions ended and everything
- * that came was written.
+ * that came was written. When the far side has ended its direction the output is ended, and the input goes on until it
+ * ends, or until the peer takes nothing more.
  * @throws AwlError TUNNEL_REFUSED if the peer does not open it, TUNNEL_LOST if it broke
  */
 export function joinStdio(tunnel: Tunnel, target: TunnelTarget, streams: StdioStreams): Promise<void> {
@@ -25,6 +26,11 @@ export function joinStdio(tunnel: Tunnel, target: TunnelTarget, streams: StdioSt
     output.once('close', onOutputGone);
     input.pipe(channel);
     channel.pipe(output, { end: false });
+    channel.once('end', () => {
+      // An output that closes now is at its end, not gone: the way out stays open.
+      output.off('close', onOutputGone);
+      output.end();
+    });
     const stopSpeaking = () => {
       if (channel.deaf && channel.readableEnded) channel.destroy();
     };
@@ -32,12 +38,15 @@ export function joinStdio(tunnel: Tunnel, target: TunnelTarget, streams: StdioSt
     channel.once('deaf', stopSpeaking);
     // An output that went away is a reader that had enough, like `head`.
     channel.once('close', () => {
-      output.off('error', onOutputGone);
       output.off('close', onOutputGone);
       input.unpipe(channel);
       input.destroy();
-      if (output.writableLength === 0 || output.destroyed) resolve();
-      else output.once('drain', resolve);
+      const written = output.writableEnded ? output.writableFinished : output.writableLength === 0;
+      if (written || output.destroyed) resolve();
+      else {
+        output.once(output.writableEnded ? 'finish' : 'drain', resolve);
+        output.once('close', resolve);
+      }
     });
     channel.once('error', (error) => {
       const refused = error instanceof ChannelError && error.refused;
