@@ -19,6 +19,7 @@ import type { Terms } from '../wire/reference-terms.js';
 import type { HostParty, PeerParty } from './parties.js';
 import { ownRoute, type Route, routeCaps } from './route.js';
 import type { SessionSettings } from './settings.js';
+import { ownUse, peerUse, type Use } from './use.js';
 
 /** DER of an X25519 SubjectPublicKeyInfo up to the 32 key bytes, RFC 8410 section 4. */
 const X25519_SPKI_PREFIX = Buffer.from('302a300506032b656e032100', 'hex');
@@ -65,11 +66,14 @@ export interface LetterParts {
   readonly cipher?: 'aes256' | 'des3';
   readonly plaintext?: boolean;
   readonly route: Route;
+  readonly use?: Use;
 }
 
 /** The sealing choices that settings make. */
 export function sealOptions(settings: SessionSettings) {
+  const use = ownUse(settings);
   return {
+    ...(use && { use }),
     route: ownRoute(settings),
     ...(settings.cipher && { cipher: settings.cipher }),
     ...(settings.allowPlaintext && { plaintext: true }),
@@ -91,7 +95,13 @@ export function sealLetter(parts: LetterParts): SealedLetter {
     cand: parts.candidates,
     ...(parts.fresh.length > 0 && { fresh: parts.fresh }),
     nat: parts.nat,
-    caps: [CAP_CONFIRM, CAP_CHOICE, CAP_BIRTHDAY, ...routeCaps(parts.route)],
+    caps: [
+      CAP_CONFIRM,
+      CAP_CHOICE,
+      CAP_BIRTHDAY,
+      ...routeCaps(parts.route),
+      ...(parts.use ? [parts.use] : []),
+    ],
   };
   const sealed = sealingOf(parts.link.sealing).seal({
     kind,
@@ -141,8 +151,11 @@ export function openLetter(
 }
 
 /** What a verified message says about the sender's place on the ladder. */
-export function abilitiesOf({ extension }: Opened) {
+export function abilitiesOf(opened: Opened) {
+  const { extension } = opened;
+  const use = peerUse(opened);
   return {
+    ...(use && { use }),
     peerFresh: extension?.fresh ?? [],
     chooses: extension?.caps.includes(CAP_CHOICE) ?? false,
     birthday: extension?.caps.includes(CAP_BIRTHDAY) ?? false,

@@ -11,6 +11,7 @@ import { openPassage, wrapPassage } from './punching.js';
 import { openPath, type PathParts } from './relaying.js';
 import type { TcpMapping } from './tcp-mapping.js';
 import { type Deal, dealOf } from './terms.js';
+import { checkUse, ownUse } from './use.js';
 
 /** A client's program starts this much later than the server's (plexus' PLEXUS_CONNECT_DELAY, spec a.5). */
 const CLIENT_DELAY_MS = 1_000;
@@ -23,10 +24,11 @@ export interface MeetingParts extends PathParts {
 /**
  * Meets the peer as both references agree: by punching UDP, and where the payload speaks TCP by opening our NAT for it
  * and starting both programs together (spec g.2); they make the connection themselves.
- * @throws AwlError TERMS_UNMET, and as `openPassage`
+ * @throws AwlError TERMS_UNMET, TUNNEL_REFUSED where the peer starts a program and we a tunnel, and as `openPassage`
  */
 export async function meet(parts: MeetingParts): Promise<Passage> {
   const { role, references, log } = parts;
+  checkUse(ownUse(parts.context.settings), parts.abilities.use, log);
   const deal = dealOf(role, references.own, references.peer);
   if (!deal) return openPath(parts);
   const qos = formatQos({ proto: deal.transport, role: deal.role });

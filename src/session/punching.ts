@@ -13,6 +13,7 @@ import { type HostParty, type PeerParty, partyKey } from './parties.js';
 import type { Passage, Role } from './passage.js';
 import { postMortem, sideOf } from './prediction.js';
 import type { SessionSockets } from './sockets.js';
+import type { Use } from './use.js';
 
 export interface PunchingParts {
   readonly context: SessionContext;
@@ -29,7 +30,7 @@ export interface PunchingParts {
   readonly place?: Pick<Passage, 'transport' | 'inner' | 'outer' | 'alien'>;
   readonly keys: SharedKeys;
   /** What the peer's message says about its place on the ladder. */
-  readonly abilities: Pick<LadderOptions, 'peerFresh' | 'chooses' | 'birthday'>;
+  readonly abilities: Pick<LadderOptions, 'peerFresh' | 'chooses' | 'birthday'> & { readonly use?: Use };
   /** Smallest TTL that was seen to leave the own NATs; `--punch-hops` wins over it. */
   readonly hops: number | undefined;
   readonly reports?: { readonly own: NatReport; readonly peer: NatReport };
