@@ -176,6 +176,22 @@ test('the payload’s exit status is passed on, and both sides’ payloads get t
   expect(await accepting).toBe(4);
 });
 
+test('a tunnel toward a peer that starts a program fails before the path is punched; the peer warns once', async () => {
+  const exec = { command: 'true', args: '' };
+  const accepting = runAcceptor(world.settings(bob(), alice(), { once: true, exec, signal: stop.signal }));
+  await until('bob listening', () => bob().events.some(({ event }) => event === 'listening'));
+  const tunnel = { exports: [], imports: [] };
+  const inviting = runInitiator(world.settings(alice(), bob(), { tunnel }));
+  await expect(inviting).rejects.toMatchObject({
+    code: 'TUNNEL_REFUSED',
+    message: expect.stringMatching(/starts a program/),
+  });
+  await until('the warning', () => bob().lines.some((line) => line.includes('opens the built-in tunnel')));
+  expect(bob().lines.filter((line) => line.includes('opens the built-in tunnel'))).toHaveLength(1);
+  stop.abort();
+  await accepting.catch(() => {});
+});
+
 test('a second acceptor for the same app and host ends quietly with status 0', async () => {
   const exec = { command: 'true', args: '' };
   const first = runAcceptor(world.settings(bob(), alice(), { exec, signal: stop.signal }));
