@@ -282,7 +282,7 @@ describe.skipIf(!needs('dovecot', 'exim4', 'root'))('e-mail over real Dovecot an
     await letters.stop();
     await closeAll();
     // 2 000 foreign ones and the large one are still there.
-    expect(await server.count('bob')).toBe(before + 2001);
+    await expect.poll(() => server.count('bob'), { timeout: 10_000 }).toBe(before + 2001);
     await server.rebuild('bob');
   }, 90_000);
 

@@ -80,13 +80,16 @@ export class MailServer {
 
   /** Number of mails in the INBOX, by the files on disk; those marked as deleted are not counted. */
   async count(user: 'alice' | 'bob'): Promise<number> {
-    let count = 0;
+    // Dovecot renames files while this reads, so one mail can be seen under two names.
+    const mails = new Map<string, boolean>();
     for (const folder of ['new', 'cur']) {
       const path = join(this.#dir, 'home', user, 'Maildir', folder);
-      const names = await readdir(path).catch(() => [] as string[]);
-      count += names.filter((name) => !/:2,[A-Z]*T/.test(name)).length;
+      for (const name of await readdir(path).catch(() => [] as string[])) {
+        const [mail = name, flags = ''] = name.split(':2,');
+        mails.set(mail, (mails.get(mail) ?? false) || flags.includes('T'));
+      }
     }
-    return count;
+    return [...mails.values()].filter((deleted) => !deleted).length;
   }
 
   async stop(): Promise<void> {
