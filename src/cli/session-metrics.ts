@@ -13,6 +13,7 @@ const TUNNEL: readonly (readonly [name: string, read: (tunnel: TunnelStatus) => 
   ['awl_tunnel_channels_opened_total', ({ opened }) => opened],
   ['awl_tunnel_channels_refused_total', ({ refused }) => refused],
   ['awl_tunnel_reconnects_total', ({ reconnects }) => reconnects],
+  ['awl_tunnel_moves_total', ({ moves }) => moves],
   ['awl_tunnel_unacknowledged_bytes', ({ kept }) => kept],
   ['awl_tunnel_datagrams_sent_total', ({ datagramsSent }) => datagramsSent],
   ['awl_tunnel_datagrams_received_total', ({ datagramsReceived }) => datagramsReceived],

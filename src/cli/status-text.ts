@@ -56,7 +56,8 @@ function pathText({ transport, route, how, confirmed, setupMs }: SessionStatus):
 }
 
 function trafficText(tunnel: TunnelStatus): string {
-  const { sent, received, sendRate, receiveRate, channels, opened, refused, loss, reconnects } = tunnel;
+  const { sent, received, sendRate, receiveRate, channels, opened, refused, loss, reconnects, moves } =
+    tunnel;
   const words = [
     `sent ${bytesText(sent)} (${bytesText(sendRate)}/s)`,
     `received ${bytesText(received)} (${bytesText(receiveRate)}/s)`,
@@ -64,6 +65,7 @@ function trafficText(tunnel: TunnelStatus): string {
     ...(refused > 0 ? [`${refused} refused`] : []),
     ...(loss === undefined ? [] : [`loss ${(loss * 100).toFixed(1)} %`]),
     ...(reconnects > 0 ? [countText(reconnects, 'reconnect')] : []),
+    ...(moves > 0 ? [countText(moves, 'move')] : []),
   ];
   return words.join(', ');
 }

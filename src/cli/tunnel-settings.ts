@@ -28,7 +28,11 @@ export function tunnelSettings(values: OptionValues): CliTunnel | undefined {
   const rules = anyRules(values);
   const proxy = values.text('socks5');
   const socks5 = proxy === undefined ? undefined : read(values, 'socks5', proxy, parseProxy);
-  if (exports.length === 0 && imports.length === 0 && !stdio && !rules && !socks5) return undefined;
+  const wire = values.choice('tunnel');
+  const masked = wire === 'tubus';
+  const overTubus = masked || wire === 'tubus-clear';
+  if (!overTubus && exports.length === 0 && imports.length === 0 && !stdio && !rules && !socks5)
+    return undefined;
   const seconds = values.number('reconnect-timeout');
   const reconnectMs = seconds === undefined ? undefined : Math.round(seconds * 1000);
   const tunnel: TunnelSettings = {
@@ -39,10 +43,9 @@ export function tunnelSettings(values: OptionValues): CliTunnel | undefined {
     ...(reconnectMs !== undefined && { reconnectMs }),
     ...(values.flag('udp-only') && { udpOnly: true }),
   };
-  const wire = values.choice('tunnel');
-  if (wire !== 'tubus' && wire !== 'tubus-clear') return { tunnel, ...(stdio && { stdio }) };
+  if (!overTubus) return { tunnel, ...(stdio && { stdio }) };
   // A tubus cannot be taken up again by another path.
-  const tubus = tubusUse(tunnel, stdio !== undefined, wire === 'tubus');
+  const tubus = tubusUse(tunnel, stdio !== undefined, masked);
   return { tunnel: { ...tunnel, tubus, reconnectMs: 0 } };
 }
 

@@ -86,7 +86,7 @@ export class StatusBoard {
         this.#change(event.session, 'tunnel', {}, { imports: event.imports, offered: event.offered });
         break;
       case 'moved':
-        this.#found(this.#entries.get(event.session), event.alien);
+        this.#moved(event.session, event.alien, ({ about }) => about.alien === event.alien);
         break;
       case 'reconnected':
         this.#moved(event.session, event.alien);
@@ -178,20 +178,14 @@ export class StatusBoard {
     entry.about = { host, inner, outer, alien, how, confirmed, setupMs, ...wordsOf(event) };
   }
 
-  /** A tunnel goes on over a path that another session of the same peer has just won. */
-  #moved(session: string, alien: string | undefined): void {
+  /** A tunnel goes on over a path that another session of the same peer has just won; TCP has no session of its own. */
+  #moved(session: string, alien: string | undefined, same = (_one: Entry) => true): void {
     const entry = this.#entries.get(session);
     if (!entry) return;
-    const fits = (one: Entry) => one.state === 'passage' && one.peer === entry.peer;
+    const fits = (one: Entry) => one.state === 'passage' && one.peer === entry.peer && same(one);
     const other = [...this.#entries.values()].findLast(fits);
     if (other) this.#entries.delete(other.session);
-    entry.about = { ...entry.about, ...other?.about };
-    this.#found(entry, alien);
-  }
-
-  #found(entry: Entry | undefined, alien: string | undefined): void {
-    if (!entry) return;
-    if (alien !== undefined) entry.about = { ...entry.about, alien };
+    entry.about = { ...entry.about, ...other?.about, ...(alien !== undefined && { alien }) };
     entry.samples = [];
   }
 

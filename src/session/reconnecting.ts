@@ -55,7 +55,7 @@ export async function bringBack(
  */
 export async function seekDirect(
   tunnel: Tunnel,
-  { hello, invite, log }: Reconnecting,
+  { hello, invite, onPassage, log }: Reconnecting,
   pause = SEEK_PAUSE,
 ): Promise<void> {
   const over = new AbortController();
@@ -74,6 +74,7 @@ export async function seekDirect(
       const passage = await invite(over.signal);
       const greeted = await greetOver(passage, { ...hello, resume: tunnel.token }, over.signal);
       await tunnel.attach(greeted);
+      onPassage?.(passage);
     } catch (error) {
       if (over.signal.aborted) return;
       const code = isAwlError(error) ? `${error.code}: ` : '';

@@ -76,7 +76,7 @@ function statsOf({ sent, received, rttMs, strangers }: TubusStats): TunnelStats 
     sent,
     received,
     ...(rttMs !== undefined && { rttMs }),
-    ...{ channels: 0, opened: 0, refused: 0, reconnects: 0, kept: 0, strays: strangers },
+    ...{ channels: 0, opened: 0, refused: 0, reconnects: 0, moves: 0, kept: 0, strays: strangers },
     ...{ datagramsSent: 0, datagramsReceived: 0, badDatagrams: 0, replayedDatagrams: 0, tooLarge: 0 },
   };
 }

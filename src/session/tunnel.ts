@@ -107,7 +107,7 @@ export async function runTunnel(
     },
     greeted,
   );
-  if (returning.direct) void seekDirect(tunnel, { hello, invite: returning.direct, log });
+  if (returning.direct) void seekDirect(tunnel, { hello, invite: returning.direct, onPassage: improve, log });
   returning.living?.add(tunnel, passage);
   improve(passage);
   return session.serve(tunnel, wanted);

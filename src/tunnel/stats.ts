@@ -17,8 +17,9 @@ export interface TunnelStats {
   readonly channels: number;
   readonly opened: number;
   readonly refused: number;
-  /** Carriers so far, less one. */
+  /** New carriers after a loss, and better ones while the old one worked. */
   readonly reconnects: number;
+  readonly moves: number;
   /** Bytes that the peer has not acknowledged. */
   readonly kept: number;
   /** Frames for channels that are gone. */
@@ -46,8 +47,9 @@ type Counted = Record<(typeof COUNTED)[number], number>;
 /** Counters of a tunnel over all its carriers, and the round trip of its pings. */
 export class Counters {
   tooLarge = 0;
+  reconnects = 0;
+  moves = 0;
   readonly #before: Counted = zero();
-  #carriers = 0;
   #pings = 0;
   #pingedAt = 0;
   #rttMs: number | undefined;
@@ -67,7 +69,6 @@ export class Counters {
   left(link: Link): void {
     const counted = countsOf(link);
     for (const name of COUNTED) this.#before[name] += counted[name];
-    this.#carriers += 1;
     this.#rttMs = undefined;
   }
 
@@ -82,7 +83,8 @@ export class Counters {
       ...(link && path),
       ...(link && rttMs !== undefined && { rttMs }),
       ...counted,
-      reconnects: Math.max(0, this.#carriers - (link ? 0 : 1)),
+      reconnects: this.reconnects,
+      moves: this.moves,
       tooLarge: this.tooLarge,
     };
   }

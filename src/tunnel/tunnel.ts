@@ -170,6 +170,7 @@ export class Tunnel {
       if (this.#over || this.#next !== link) throw lost('another path was quicker');
       if (!inviting) this.#take(link);
       this.#next = undefined;
+      this.#counters[this.#patience ? 'reconnects' : 'moves'] += 1;
       this.#use(link, count);
       this.#options.onMoved?.();
     } catch (error) {

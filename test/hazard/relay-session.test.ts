@@ -8,6 +8,7 @@ import type { Passage } from '../../src/session/passage.js';
 import { seekDirect } from '../../src/session/reconnecting.js';
 import { runAcceptor } from '../../src/session/run.js';
 import type { AcceptorSettings } from '../../src/session/settings.js';
+import { upgradeToTcp } from '../../src/session/tcp-upgrade.js';
 import { Tunnel } from '../../src/tunnel/tunnel.js';
 import { formatEndpoint } from '../../src/util/endpoint.js';
 import { UdpSocket } from '../../src/util/udp.js';
@@ -114,10 +115,10 @@ test('a relay that does not know one of both refuses that one; a silent one is n
   });
 });
 
-test('a tunnel over the relay moves to a direct path when there is one, and its connections go on', async () => {
+test('a tunnel over the relay moves to a direct path when there is one, then to TCP, and its connections go on', async () => {
   const echo = await serve((socket) => socket.pipe(socket));
   const stop = new AbortController();
-  const tunnelOf = tunnelSettings({ exports: [`${echo.port}`] });
+  const tunnelOf = tunnelSettings({ exports: [`${echo.port}`] }, { udpOnly: false });
   const settings = world.settings(bob, alice, { tunnel: tunnelOf, route: 'either', signal: stop.signal });
   const accepting = runAcceptor(settings);
   cleanup.push(echo.close, () => {
@@ -125,7 +126,7 @@ test('a tunnel over the relay moves to a direct path when there is one, and its 
     return accepting;
   });
   await until('bob listening', () => bob.events.some(({ event }) => event === 'listening'));
-  const hello = { exports: [], keeps: true };
+  const hello = { exports: [], keeps: true, tcp: true };
   const passage = await invite(world.settings(alice, bob, { ...named(), route: 'relay' }));
   const kinds: (string | undefined)[] = [];
   const tunnel = new Tunnel(
@@ -144,9 +145,13 @@ test('a tunnel over the relay moves to a direct path when there is one, and its 
   channel.write('relayed');
   expect(String((await once(channel, 'data'))[0])).toBe('relayed');
   const straight = () => invite(world.settings(alice, bob, { route: 'direct' }));
-  void seekDirect(tunnel, { hello, invite: straight, log: alice.log }, { baseMs: 10, maxMs: 10 });
-  await until('the move', () => kinds.length > 0);
-  expect(kinds).toEqual(['udp']);
+  const { log } = alice;
+  const upgrade = { tunnel, hello, settings: world.settings(alice, bob), log };
+  const onPassage = (direct: Passage) => void upgradeToTcp({ ...upgrade, passage: direct });
+  void seekDirect(tunnel, { hello, invite: straight, onPassage, log }, { baseMs: 10, maxMs: 10 });
+  await until('both moves', () => kinds.length > 1, 20_000);
+  expect(kinds).toEqual(['udp', 'tcp']);
+  expect(tunnel.stats).toMatchObject({ moves: 2, reconnects: 0 });
   const before = relay.stats.forwarded;
   channel.write('direct');
   expect(String((await once(channel, 'data'))[0])).toBe('direct');

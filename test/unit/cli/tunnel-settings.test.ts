@@ -33,6 +33,13 @@ test('0 means that a lost path is the end', async () => {
   expect(settings.tunnel?.reconnectMs).toBe(0);
 });
 
+test('--tunnel=tubus alone says what it lacks, not that a program is missing', async () => {
+  await expect(settingsOf([...BASE, '--tunnel=tubus'])).rejects.toMatchObject({
+    code: 'USAGE_MISSING',
+    message: '--tunnel=tubus needs an --export or an --import',
+  });
+});
+
 test('without any of them there is no tunnel, and a program is needed', async () => {
   await expect(settingsOf(BASE)).rejects.toThrow(/--exec-command is missing/);
   expect((await settingsOf([...BASE, '--exec-command=true'])).settings.tunnel).toBeUndefined();

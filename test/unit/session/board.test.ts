@@ -16,6 +16,7 @@ const STATS: TunnelStats = {
   opened: 7,
   refused: 1,
   reconnects: 0,
+  moves: 0,
   kept: 0,
   strays: 0,
   datagramsSent: 0,
@@ -102,6 +103,23 @@ test('a tunnel that came back is one session, on the path that the newer one won
   shown.take({ event: 'reconnected', session: 's1', path: 'udp', alien: '203.0.113.9:9', ms: 12 });
   expect(shown.snapshot().sessions).toMatchObject([
     { session: 's1', state: 'tunnel', how: 'birthday', alien: '203.0.113.9:9' },
+  ]);
+});
+
+test('a tunnel that left its relay shows how the direct path was won, and keeps that over TCP', () => {
+  const { board: shown } = board('invite');
+  shown.take(passage('s1', { how: 'relay', alien: '192.0.2.9:3480' }));
+  shown.take({ event: 'tunnel-open', session: 's1', imports: [], offered: [] });
+  shown.take(passage('s2', { how: 'birthday', alien: '203.0.113.9:9' }));
+  shown.take({ event: 'moved', session: 's1', path: 'udp', alien: '203.0.113.9:9' });
+  expect(shown.snapshot().sessions).toMatchObject([
+    { session: 's1', how: 'birthday', alien: '203.0.113.9:9' },
+  ]);
+  shown.take(passage('s3', { alien: '198.51.100.7:7' }));
+  shown.take({ event: 'moved', session: 's1', path: 'tcp', alien: '203.0.113.9:80' });
+  expect(shown.snapshot().sessions).toMatchObject([
+    { session: 's1', how: 'birthday', alien: '203.0.113.9:80' },
+    { session: 's3', state: 'passage' },
   ]);
 });
 
