@@ -1,4 +1,4 @@
-import { scrypt, timingSafeEqual } from 'node:crypto';
+import { createHash, scrypt, timingSafeEqual } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { promisify } from 'node:util';
 import { AwlError } from '../errors.js';
@@ -22,23 +22,32 @@ export interface Place {
 }
 
 const LOOPBACK = ['127.0.0.1:*'];
-const BOUND = 'awl1:';
+const PROOF = 'awl2:';
 const BCRYPT_COST = 10;
 const HASH_MAX_CHARS = 256;
 /** A bcrypt of cost 12 takes a quarter second of our time. */
 const COST_MAX = 12;
 
-/** What ties a secret to one transport, so that it opens no other: both names and the key of the offer. */
-export interface Binding {
+/** What ties the proof of a secret to one request: both names, the key of the offer, the sink's nonce, and what is asked for. */
+export interface Challenge {
   readonly source: string;
   readonly sink: string;
   readonly key: Buffer;
+  /** Random bytes of the sink, good for one request. */
+  readonly nonce: Buffer;
+  readonly name: string;
+  readonly remote: string;
 }
 
-/** The form in which a secret goes to another awl: worth nothing on any other transport. */
-export async function bindSecret(secret: string, { source, sink, key }: Binding): Promise<string> {
-  const salt = Buffer.concat([Buffer.from(`awl meepo secret v1|${source}|${sink}|`), key]);
-  return `${BOUND}${(await deriveKey(secret, salt, 32)).toString('base64')}`;
+/**
+ * What another awl gets instead of the secret: an answer to its challenge, `awl2:` and base64 of scrypt (N 16384, r 8, p 1,
+ * 32 bytes). It opens this one request at this one node and is worth nothing anywhere else, nor a second time.
+ */
+export async function proveSecret(secret: string, challenge: Challenge): Promise<string> {
+  const { source, sink, key, nonce, name, remote } = challenge;
+  const texts = JSON.stringify(['awl meepo secret v2', source, sink, name, remote]);
+  const salt = createHash('sha256').update(key).update(nonce).update(texts).digest();
+  return `${PROOF}${(await deriveKey(secret, salt, 32)).toString('base64')}`;
 }
 
 /** The form in which a real Meepo takes a secret; whoever gets it can use it elsewhere, so real ones only. */
@@ -52,6 +61,7 @@ export class Access {
   readonly #acl: Acl;
   readonly #secret: string | undefined;
   readonly #rules: AccessSettings;
+  #checking: Promise<void> = Promise.resolve();
 
   /** @throws AwlError CONFIG_SYNTAX naming the rule that is none */
   constructor(settings: AccessSettings) {
@@ -77,23 +87,19 @@ export class Access {
     return `${who} may reach ${allows.length === 0 ? 'every destination' : allows.join(' ')}${except}`;
   }
 
-  /** @throws AwlError MEEPO_REFUSED in Meepo's words */
-  async checkSecret(hashed: string, binding: Binding | undefined): Promise<void> {
-    if (this.#secret === undefined) return;
-    const refuse = (why: string) => new AwlError('MEEPO_REFUSED', `unauthorized: ${why}`);
-    if (hashed === '') throw refuse('require secret');
-    if (hashed.length > HASH_MAX_CHARS) throw refuse('invalid hashed secret');
-    if (hashed.startsWith(BOUND)) {
-      const expected = binding && Buffer.from(await bindSecret(this.#secret, binding));
-      const given = Buffer.from(hashed);
-      if (expected?.length === given.length && timingSafeEqual(expected, given)) return;
-      throw refuse('incorrect password');
-    }
-    const text = Buffer.from(hashed, 'base64').toString('latin1');
-    const cost = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(text)?.[1];
-    if (cost === undefined || Number(cost) > COST_MAX) throw refuse('invalid hashed secret');
-    const { default: bcrypt } = await import('bcryptjs');
-    if (!(await bcrypt.compare(this.#secret, text))) throw refuse('incorrect password');
+  /**
+   * @param challenge what we asked this peer; undefined if it did not want to be asked, as a real Meepo
+   * @throws AwlError MEEPO_REFUSED in Meepo's words
+   */
+  async checkSecret(hashed: string, challenge: Challenge | undefined): Promise<void> {
+    const secret = this.#secret;
+    if (secret === undefined) return;
+    if (hashed === '') throw unauthorized('require secret');
+    if (hashed.length > HASH_MAX_CHARS) throw unauthorized('invalid hashed secret');
+    // One after the other: each takes tens of milliseconds and 16 MB, and whoever guesses waits for his turn.
+    const turn = this.#checking.then(() => check(secret, hashed, challenge));
+    this.#checking = turn.catch(() => {});
+    return turn;
   }
 
   /** @throws AwlError MEEPO_REFUSED in Meepo's words */
@@ -106,6 +112,24 @@ export class Access {
     );
     if (verdict !== 'allowed') throw new AwlError('MEEPO_REFUSED', 'acl: not allowed');
   }
+}
+
+function unauthorized(why: string): AwlError {
+  return new AwlError('MEEPO_REFUSED', `unauthorized: ${why}`);
+}
+
+async function check(secret: string, hashed: string, challenge: Challenge | undefined): Promise<void> {
+  if (hashed.startsWith(PROOF)) {
+    const expected = challenge && Buffer.from(await proveSecret(secret, challenge));
+    const given = Buffer.from(hashed);
+    if (expected?.length === given.length && timingSafeEqual(expected, given)) return;
+    throw unauthorized('incorrect password');
+  }
+  const text = Buffer.from(hashed, 'base64').toString('latin1');
+  const cost = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(text)?.[1];
+  if (cost === undefined || Number(cost) > COST_MAX) throw unauthorized('invalid hashed secret');
+  const { default: bcrypt } = await import('bcryptjs');
+  if (!(await bcrypt.compare(secret, text))) throw unauthorized('incorrect password');
 }
 
 function checked(rule: string): void {

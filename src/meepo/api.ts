@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { AwlError, errorText } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { MeepoNode, TeleportationInfo } from './node.js';
+import { exposureNote } from './sources.js';
 
 const BODY_MAX_BYTES = 64 * 1024;
 
@@ -37,6 +38,9 @@ function optional<N extends string>(fields: Fields, from: string, to: N): { read
   const value = fields[from];
   return (typeof value === 'string' && value !== '' ? { [to]: value } : {}) as { readonly [K in N]?: string };
 }
+
+/** A line that the user of a command should read. */
+const warning = ({ exposed, peer }: TeleportationInfo) => (exposed ? { warning: exposureNote(peer) } : {});
 
 function teleportation({ peer, state, channels, ...rest }: TeleportationInfo, node: MeepoNode): object {
   const all = node.listTransports().find(({ peerID }) => peerID === peer)?.dataChannels ?? [];
@@ -88,17 +92,16 @@ const ACTIONS: Readonly<Record<string, (fields: Fields, options: ApiOptions) => 
   teleport: async (fields, { node }) => {
     const peer = required(fields, 'id', 'TeleportRequest');
     const remote = required(fields, 'remoteAddress', 'TeleportRequest');
-    const { source } = await node.teleport(request(fields, peer, remote));
-    return { status: 200, body: { localNetwork: source.network, localAddress: source.address } };
+    const made = await node.teleport(request(fields, peer, remote));
+    const { network, address } = made.source;
+    return { status: 200, body: { localNetwork: network, localAddress: address, ...warning(made) } };
   },
   new_teleportation: async (fields, { node }) => {
     const peer = required(fields, 'peerID', 'NewTeleportationRequest');
     const remote = required(fields, 'remoteAddress', 'NewTeleportationRequest');
     required(fields, 'remoteNetwork', 'NewTeleportationRequest');
-    return {
-      status: 201,
-      body: teleportation(await node.newTeleportation(request(fields, peer, remote)), node),
-    };
+    const made = await node.newTeleportation(request(fields, peer, remote));
+    return { status: 201, body: { ...teleportation(made, node), ...warning(made) } };
   },
   close_teleportation: async (fields, { node }) => {
     await node.closeTeleportation(required(fields, 'name', 'CloseTeleportationRequest'));

@@ -8,6 +8,8 @@ const GETTERS: Readonly<Record<string, (config: MeepoConfig) => unknown>> = {
   'signaling.url': (config) => config.signaling?.url ?? '',
   'transport.iceServers': (config) => (config.transport.iceServers ?? []).join(','),
   asSignaling: (config) => String(config.asSignaling),
+  awlSecretsOnly: (config) => String(config.awlSecretsOnly === true),
+  metrics: (config) => config.metrics ?? '',
 };
 const BLOCKS: Readonly<Record<string, (config: MeepoConfig) => unknown>> = {
   auth: (config) => config.auth,
@@ -37,6 +39,11 @@ async function yamlOf(text: string, key: string): Promise<unknown> {
   }
 }
 
+function flagOf(value: string, key: string): boolean {
+  if (value === 'true' || value === 'false') return value === 'true';
+  throw new AwlError('CONFIG_SYNTAX', `${key} is true or false`);
+}
+
 /**
  * Changes one key. What it comes to is checked as a whole afterwards.
  * @returns a line to show, for keys that mean nothing any more
@@ -57,9 +64,14 @@ export async function setKey(config: MeepoConfig, key: string, value: string): P
         value === '' ? null : { name: value.startsWith('hyperdht:') ? 'hyperdht' : 'redis', url: value };
       return undefined;
     case 'asSignaling':
-      if (value !== 'true' && value !== 'false')
-        throw new AwlError('CONFIG_SYNTAX', 'asSignaling is true or false');
-      config.asSignaling = value === 'true';
+      config.asSignaling = flagOf(value, key);
+      return undefined;
+    case 'awlSecretsOnly':
+      config.awlSecretsOnly = flagOf(value, key);
+      return undefined;
+    case 'metrics':
+      if (value === '') delete config.metrics;
+      else config.metrics = value;
       return undefined;
     case 'auth':
       config.auth = (await yamlOf(value, key)) as MeepoConfig['auth'];

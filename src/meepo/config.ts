@@ -12,6 +12,10 @@ export interface MeepoConfig {
   signaling: { name: string; url: string } | null;
   api: { name: string; host: string; port: number };
   acl: { allows?: string[] | null; blocks?: string[] | null } | null;
+  /** awl's own: secrets go to awl only, never in the form that a real Meepo takes. */
+  awlSecretsOnly?: boolean;
+  /** awl's own: `ADDRESS:PORT` where numbers are served for Prometheus. */
+  metrics?: string;
 }
 
 const ICE_HOSTS = [
@@ -69,6 +73,8 @@ const SHAPE: Readonly<
   signaling: { name: isText, url: isText },
   api: { name: isText, host: isText, port: isPort },
   acl: { allows: isTexts, blocks: isTexts },
+  awlSecretsOnly: isFlag,
+  metrics: isText,
 };
 
 /** Names that a block must give, and those that there are. */

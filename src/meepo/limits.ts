@@ -28,6 +28,10 @@ export const REQUESTS_MAX = 64;
 export const REQUESTS_QUEUED = 512;
 export const SESSIONS_SEEN = 4_096;
 
+/** Nonces of one peer that it has not used yet, and how long each is good for. */
+export const CHALLENGES_MAX = 32;
+export const CHALLENGE_MS = 60_000;
+
 /** Teleportations that peers made here, in all and of one of them; connections of one peer. */
 export const SINKS_MAX = 1_024;
 export const SINKS_PER_PEER = 64;

@@ -30,6 +30,8 @@ export interface NodeOptions {
   readonly letters?: Rendezvous;
   /** Signal through peers, too, and for them. */
   readonly selfmesh?: boolean;
+  /** Never send a secret to a node that is no awl: a real one takes only a form that it can use elsewhere. */
+  readonly awlSecretsOnly?: boolean;
   readonly log: Logger;
 }
 
@@ -47,6 +49,8 @@ export interface TeleportationInfo {
   readonly source: { readonly network: string; readonly address: string };
   readonly sink: { readonly network: string; readonly address: string };
   readonly channels: number;
+  /** True if the peer got a secret in a form that it can use elsewhere. */
+  readonly exposed?: boolean;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -71,7 +75,7 @@ export class MeepoNode {
     this.#options = options;
     this.id = keys.id;
     this.access = new Access(options.access);
-    this.sources = new Sources(keys.id, log);
+    this.sources = new Sources({ id: keys.id, log, awlSecretsOnly: options.awlSecretsOnly === true });
     this.sinks = new Sinks({ id: keys.id, access: this.access, log });
     this.transports = new Transports({
       keys,
@@ -168,6 +172,7 @@ export class MeepoNode {
       source: { network: one.source.network, address: formatPlace(one.source) },
       sink: { network: 'tcp', address: one.remote },
       channels: one.streams.size,
+      ...(one.exposed && { exposed: true }),
     }));
     const sinks = this.sinks.all.map((one) => ({
       ...{ name: one.name, peer: one.peer, portal: 'sink' as const, state: state(one.peer) },

@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream';
 import { AwlError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { bodyField, encodeBody } from '../wire/meepo/packet.js';
-import type { Access, Place } from './access.js';
+import type { Access, Challenge, Place } from './access.js';
+import { Challenges } from './challenges.js';
 import type { Body, Handler } from './conversation.js';
 import { formatPlace, parsePlace, resolveDestination } from './destination.js';
 import { DIAL_MS, LABEL_MS, SINKS_MAX, SINKS_PER_PEER, STREAMS_PER_PEER } from './limits.js';
@@ -47,6 +48,7 @@ export class Sinks {
   /** By transport, so that no peer can name what another one made. */
   readonly #sinks = new Map<Transport, Map<string, OwnSink>>();
   readonly #dialled = new Map<Transport, Map<string, Dialled>>();
+  readonly #challenges = new WeakMap<Transport, Challenges>();
   /** Connections made, and requests refused. */
   readonly counts = { dialled: 0, refused: 0 };
 
@@ -60,6 +62,7 @@ export class Sinks {
 
   handlers(transport: Transport): Readonly<Record<string, Handler>> {
     return {
+      challenge: async () => this.#challenge(transport),
       newTeleportation: (body) => this.#create(transport, body),
       doTeleport: (body) => this.#dial(transport, bodyField(body, 'Name'), bodyField(body, 'Label')),
     };
@@ -97,13 +100,27 @@ export class Sinks {
     this.#dialled.delete(transport);
   }
 
+  #challenge(transport: Transport): Buffer {
+    const open = this.#challenges.get(transport) ?? new Challenges();
+    this.#challenges.set(transport, open);
+    return encodeBody({ Nonce: open.issue().toString('base64') });
+  }
+
+  /** What a request that names a nonce of ours must answer. */
+  #challenged(transport: Transport, body: Body): Challenge | undefined {
+    if (!body.has('Nonce') || !transport.bindingKey) return undefined;
+    const nonce = this.#challenges.get(transport)?.take(bodyField(body, 'Nonce'));
+    const [name, remote] = [bodyField(body, 'Name'), bodyField(body, 'RemoteAddress')];
+    const ends = { source: transport.peer, sink: this.#options.id, key: transport.bindingKey };
+    return nonce && { ...ends, nonce, name, remote };
+  }
+
   async #create(transport: Transport, body: Body): Promise<Buffer> {
     const { id, access, log } = this.#options;
     const written = bodyField(body, 'RemoteAddress');
     const [name, network] = [bodyField(body, 'Name'), bodyField(body, 'RemoteNetwork')];
     try {
-      const binding = transport.bindingKey && { source: transport.peer, sink: id, key: transport.bindingKey };
-      await access.checkSecret(bodyField(body, 'HashedSecret'), binding);
+      await access.checkSecret(bodyField(body, 'HashedSecret'), this.#challenged(transport, body));
       const localNetwork = bodyField(body, 'LocalNetwork');
       if (!['tcp', 'socks5'].includes(localNetwork) || network !== 'tcp')
         throw refused('unsupported network type');
@@ -144,16 +161,18 @@ export class Sinks {
   async #dial(transport: Transport, name: string, label: string): Promise<Buffer> {
     const sink = this.#sinks.get(transport)?.get(name);
     if (!sink) throw refused('teleportation not exists');
+    // Kept before anything is awaited: connections that begin side by side share it.
     const waiting = this.#dialled.get(transport) ?? new Map<string, Dialled>();
+    this.#dialled.set(transport, waiting);
     const all = [...(this.#sinks.get(transport)?.values() ?? [])];
     const streams = all.reduce((sum, one) => sum + one.streams.size, 0);
     if (waiting.has(label) || streams >= STREAMS_PER_PEER) throw refused('too many connections');
     const socket = await dial(sink.destination);
     sink.streams.add(socket);
     socket.once('close', () => sink.streams.delete(socket));
-    if (transport.state === 'closed' || !this.#sinks.get(transport)?.has(name)) {
+    if (transport.state === 'closed' || !this.#sinks.get(transport)?.has(name) || waiting.has(label)) {
       socket.destroy();
-      throw refused('teleportation not exists');
+      throw refused(waiting.has(label) ? 'too many connections' : 'teleportation not exists');
     }
     this.counts.dialled += 1;
     const give = () => {
@@ -161,7 +180,6 @@ export class Sinks {
       socket.destroy();
     };
     waiting.set(label, { socket, timer: setTimeout(give, LABEL_MS) });
-    this.#dialled.set(transport, waiting);
     return NOTHING;
   }
 }

@@ -2,8 +2,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AwlError, errorText } from '../errors.js';
 import type { Logger } from '../log.js';
-import { encodeBody } from '../wire/meepo/packet.js';
-import { bcryptSecret, bindSecret, type Place } from './access.js';
+import { bodyField, encodeBody } from '../wire/meepo/packet.js';
+import { bcryptSecret, type Place, proveSecret } from './access.js';
 import { formatPlace, parsePlace } from './destination.js';
 import { STREAMS_PER_PEER } from './limits.js';
 import { splice } from './splice.js';
@@ -29,6 +29,8 @@ export interface Source {
   /** The peer's end, in the words that we sent. */
   readonly remote: string;
   readonly streams: ReadonlySet<Duplex>;
+  /** True if the secret went out in the real one's form, which the peer can use elsewhere. */
+  readonly exposed: boolean;
 }
 
 interface OwnSource extends Source {
@@ -42,15 +44,27 @@ interface OwnSource extends Source {
 
 const SOCKS: Place = { network: 'socks5', host: '0.0.0.0', port: 0 };
 
+export interface SourcesOptions {
+  readonly id: string;
+  readonly log: Logger;
+  /** Never send a secret to a node that is no awl. */
+  readonly awlSecretsOnly?: boolean;
+}
+
+/** What `newTeleportation` says of the secret. */
+interface SecretFields {
+  readonly HashedSecret: string;
+  /** The challenge that it answers, toward awl. */
+  readonly Nonce?: string;
+}
+
 /** The far end of what we teleport: listens, and asks the peer for every connection. */
 export class Sources {
-  readonly #id: string;
-  readonly #log: Logger;
+  readonly #options: SourcesOptions;
   readonly #sources = new Map<string, OwnSource>();
 
-  constructor(id: string, log: Logger) {
-    this.#id = id;
-    this.#log = log;
+  constructor(options: SourcesOptions) {
+    this.#options = options;
   }
 
   get all(): readonly Source[] {
@@ -80,35 +94,32 @@ export class Sources {
     }
     const listener = network === 'tcp' ? await listen(request.local) : undefined;
     const source = listener?.place ?? SOCKS;
-    const made: OwnSource = {
-      name,
-      peer: transport.peer,
-      source,
-      remote,
-      transport,
-      streams: new Set(),
-      server: listener?.server,
-      count: 0,
-      idleSince: performance.now(),
-    };
     try {
+      const secret = await this.#secretFields(transport, request.secret, name, remote, signal);
       const body = encodeBody({
         Name: name,
         LocalNetwork: source.network,
         LocalAddress: formatPlace(source),
         RemoteNetwork: 'tcp',
         RemoteAddress: remote,
-        HashedSecret: await this.#hashed(transport, request.secret),
+        ...secret,
       });
       await transport.conversation.request('newTeleportation', body, signal);
       if (transport.state === 'closed') throw new AwlError('MEEPO_UNAVAILABLE', 'transport closed');
+      const made: OwnSource = {
+        ...{ name, peer: transport.peer, source, remote, transport, server: listener?.server },
+        streams: new Set(),
+        exposed: secret.HashedSecret !== '' && secret.Nonce === undefined,
+        count: 0,
+        idleSince: performance.now(),
+      };
+      this.#sources.set(name, made);
+      listener?.server.on('connection', (socket: Socket) => void this.#serve(made, socket));
+      return made;
     } catch (error) {
       listener?.server.close();
       throw error;
     }
-    this.#sources.set(name, made);
-    listener?.server.on('connection', (socket: Socket) => void this.#serve(made, socket));
-    return made;
   }
 
   /** Opens one connection of a teleportation. @throws AwlError with the peer's words */
@@ -158,12 +169,34 @@ export class Sources {
     }
   }
 
-  /** A secret that another awl can use for nothing else; toward the real one there is only its own form. */
-  async #hashed(transport: Transport, secret: string | undefined): Promise<string> {
-    if (secret === undefined || secret === '') return '';
-    const { isAwl, bindingKey, peer } = transport;
-    if (isAwl && bindingKey) return bindSecret(secret, { source: this.#id, sink: peer, key: bindingKey });
-    return bcryptSecret(secret);
+  /**
+   * Another awl is given the answer to a challenge of its own, which is good for nothing else. The real one takes only a
+   * hash that whoever has it can use elsewhere.
+   */
+  async #secretFields(
+    transport: Transport,
+    secret: string | undefined,
+    name: string,
+    remote: string,
+    signal: AbortSignal | undefined,
+  ): Promise<SecretFields> {
+    if (secret === undefined || secret === '') return { HashedSecret: '' };
+    const { isAwl, bindingKey: key, peer, conversation } = transport;
+    const { id, log, awlSecretsOnly } = this.#options;
+    if (isAwl && key) {
+      const answer = await conversation.request('challenge', Buffer.alloc(0), signal);
+      const Nonce = bodyField(answer, 'Nonce');
+      const nonce = Buffer.from(Nonce, 'base64');
+      const HashedSecret = await proveSecret(secret, { source: id, sink: peer, key, nonce, name, remote });
+      return { HashedSecret, Nonce };
+    }
+    if (awlSecretsOnly) {
+      throw new AwlError('MEEPO_REFUSED', 'the peer is no awl, and secrets go to awl only', {
+        hint: 'a real Meepo takes a bcrypt hash that it can use elsewhere; awlSecretsOnly: false sends it',
+      });
+    }
+    log.warning(exposureNote(peer));
+    return { HashedSecret: await bcryptSecret(secret) };
   }
 
   async #serve(source: OwnSource, socket: Socket): Promise<void> {
@@ -172,11 +205,19 @@ export class Sources {
       const stream = await this.connect(source.name);
       splice(socket, stream, { halfClose: source.transport.link.halfClose, dialled: false });
     } catch (error) {
-      this.#log.info(`${source.name}: ${errorText(error)}`);
+      this.#options.log.info(`${source.name}: ${errorText(error)}`);
       // A reset says that there is nobody; an ordinary end would look like an empty answer.
       socket.resetAndDestroy();
     }
   }
+}
+
+/** What to say when a secret goes out in the real one's form. */
+export function exposureNote(peer: string): string {
+  return (
+    `${peer} is no awl: it got the secret as a bcrypt hash, which it can use at other nodes with the same secret ` +
+    '(awlSecretsOnly: true refuses that)'
+  );
 }
 
 async function listen(

@@ -23,7 +23,7 @@ export class Transport {
   readonly offerer: string;
   readonly madeAt = performance.now();
   readonly conversation: Conversation;
-  /** Key of the offer that made this transport; ties secrets to it. */
+  /** Key of the offer that made this transport; ties proofs of a secret to it. */
   bindingKey: Buffer | undefined;
   /** True once the peer told that it is awl. */
   isAwl = false;

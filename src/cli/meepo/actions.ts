@@ -139,9 +139,12 @@ export const ACTIONS: Readonly<Record<string, (context: MeepoContext) => Promise
   },
 };
 
-/** @throws AwlError as {@link callDaemon} */
-export function ask(context: MeepoContext, action: string, fields: object = {}): Promise<Json> {
-  return callDaemon(context.daemon, action, fields, context.signal);
+/** Also shows a warning that the daemon has. @throws AwlError as {@link callDaemon} */
+export async function ask(context: MeepoContext, action: string, fields: object = {}): Promise<Json> {
+  const answer = await callDaemon(context.daemon, action, fields, context.signal);
+  const warning = text(answer['warning']);
+  if (warning !== '') context.io.stderr(`awl: warning: ${warning}\n`);
+  return answer;
 }
 
 /** Text that the daemon must have given. @throws AwlError MEEPO_UNAVAILABLE */

@@ -1,4 +1,4 @@
-import { COMMANDS, type Flag, GLOBAL_FLAGS, GROUPS, type Words } from './words.js';
+import { COMMANDS, type Flag, GLOBAL_FLAGS, GROUPS, type Words } from './word-table.js';
 
 function flagLine({ name, short, type, help, default: standard }: Flag): string {
   const written = `${short ? `-${short}, ` : '    '}--${name}${type === 'text' ? ' string' : ''}`;

@@ -117,6 +117,7 @@ async function nodeOf(planned: Plan, context: MeepoContext): Promise<MeepoNode> 
     },
     ...(await signalingOf(planned, log)),
     selfmesh: config.asSignaling,
+    awlSecretsOnly: (context.flags.get('awl-secrets-only') ?? String(config.awlSecretsOnly)) === 'true',
     log,
   });
 }

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { Access, bcryptSecret, bindSecret } from '../../../src/meepo/access.js';
+import { Access, bcryptSecret, type Challenge, proveSecret } from '../../../src/meepo/access.js';
 import { parsePlace, resolveDestination } from '../../../src/meepo/destination.js';
 
 const ALICE = { network: 'tcp', host: '127.0.0.1', port: 40_000 };
-const binding = (key: number) => ({ source: 'alice', sink: 'bob', key: Buffer.alloc(32, key) });
+const challenge = (nonce: number, more: Partial<Challenge> = {}): Challenge => ({
+  ...{ source: 'alice', sink: 'bob', key: Buffer.alloc(32), nonce: Buffer.alloc(32, nonce) },
+  ...{ name: 'web', remote: ':80', ...more },
+});
 
 async function reach(access: Access, written: string): Promise<string> {
   try {
@@ -42,16 +45,27 @@ test('with neither auth nor acl only loopback is open, and the line says so', as
   expect(await reach(new Access({ secret: 's' }), '10.0.0.1:80')).toBe('allowed');
 });
 
-test('the secret in both forms; neither the form of another transport nor an empty one opens', async () => {
+test('the secret in both forms; neither the answer to another challenge nor an empty one opens', async () => {
   const access = new Access({ secret: 'AliceAndBob' });
-  await access.checkSecret(await bindSecret('AliceAndBob', binding(1)), binding(1));
-  await access.checkSecret(await bcryptSecret('AliceAndBob'), binding(1));
+  const proof = await proveSecret('AliceAndBob', challenge(1));
+  await access.checkSecret(proof, challenge(1));
+  await access.checkSecret(await bcryptSecret('AliceAndBob'), challenge(1));
   // Captured from the real one.
   const real = 'JDJhJDEwJEx2VU9EZ1NPbWwuckc5YWRJYlVQLnVSVlVsLnE1SlRKWVdWTWFMcThKZXZrQ2dqRHJhN0pt';
   await access.checkSecret(real, undefined);
-  const refused = (hashed: string, key = 1) => expect(access.checkSecret(hashed, binding(key))).rejects;
+  for (const other of [
+    undefined,
+    challenge(2),
+    challenge(1, { source: 'eve' }),
+    challenge(1, { sink: 'eve' }),
+    challenge(1, { key: Buffer.alloc(32, 1) }),
+    challenge(1, { name: 'ssh' }),
+    challenge(1, { remote: ':22' }),
+  ]) {
+    await expect(access.checkSecret(proof, other)).rejects.toThrow('unauthorized: incorrect password');
+  }
+  const refused = (hashed: string) => expect(access.checkSecret(hashed, challenge(1))).rejects;
   await refused('').toThrow('unauthorized: require secret');
-  await refused(await bindSecret('AliceAndBob', binding(1)), 2).toThrow('unauthorized: incorrect password');
   await refused(await bcryptSecret('Wrong')).toThrow('unauthorized: incorrect password');
   await refused('bm9uZQ==').toThrow('unauthorized: invalid hashed secret');
   // A cost of 31 would keep us busy for days.
