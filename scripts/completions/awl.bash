@@ -35,7 +35,7 @@ _awl() {
   case $command in
     serve) words='--json --log-level= --log-file= --config= --help --version' ;;
     id) words='init export trust list --app-repo= --json --log-level= --log-file= --config= --help --version --bits= --out= --as= --replace --long' ;;
-    doctor) words='--stun-server= --stun-client= --port-mapping= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --json --log-level= --log-file= --config= --help --version --report= --peer-report=' ;;
+    doctor) words='--stun-server= --stun-client= --port-mapping= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --json --log-level= --log-file= --config= --help --version --report= --peer-report= --meepo' ;;
     stun-server) words='--log-level= --log-file= --config= --help --version --listen= --port= --alt-port=' ;;
     dht-node) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --public= --metrics=' ;;
     hub) words='--app-repo= --dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --node-port= --relay --relay-port= --relay-allow= --public= --metrics= --alt-port=' ;;

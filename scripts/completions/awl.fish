@@ -124,6 +124,7 @@ complete -c awl -n '__fish_seen_subcommand_from doctor' -l help -d 'print help a
 complete -c awl -n '__fish_seen_subcommand_from doctor' -l version -d 'print the version and end'
 complete -c awl -n '__fish_seen_subcommand_from doctor' -l report -r -F -d 'write what was found into this file, for --peer-report on the other side'
 complete -c awl -n '__fish_seen_subcommand_from doctor' -l peer-report -r -F -d 'foretell how this machine and the one that wrote this file would meet'
+complete -c awl -n '__fish_seen_subcommand_from doctor' -l meepo -d 'look at what a Meepo node of yours needs, too'
 complete -c awl -n '__fish_seen_subcommand_from stun-server' -l log-level -x -a 'fatal error warning info debug trace' -d 'fatal, error, warning, info, debug or trace'
 complete -c awl -n '__fish_seen_subcommand_from stun-server' -l log-file -r -F -d 'file that the log is appended to; %p is the process id'
 complete -c awl -n '__fish_seen_subcommand_from stun-server' -l config -r -F -d 'file of options, see awl.ini(5); the command line wins over it'

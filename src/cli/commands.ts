@@ -80,6 +80,8 @@ export const COMMANDS: readonly CommandSpec[] = [
         'is tried as a session would, side by side with the NAT: can it be reached, does it let us in, after how many ' +
         'milliseconds. It logs in at both mail servers and sends no mail; a DHT carries a letter to an identity made up ' +
         'for it and back. Public nodes of a DHT are asked only if --rendezvous names it.',
+      '--meepo looks at what a Meepo node of yours needs: configuration, key and its mode, socket, ports, signaling, and who ' +
+        'may reach what. awl meepo doctor does only that.',
       'The exit status is that of the gravest failure.',
     ],
     examples: [
@@ -107,6 +109,7 @@ export const COMMANDS: readonly CommandSpec[] = [
             portMapping: options.choice('port-mapping') !== 'off',
             ...(reportFile !== undefined && { reportFile }),
             ...(peerReport !== undefined && { peer: readReport(peerReport) }),
+            ...(options.flag('meepo') && { meepo: { flags: new Map(), io, signal } }),
           },
           io,
           signal,

@@ -25,6 +25,7 @@ import { UdpSocket } from '../util/udp.js';
 import { REPORT_VERSION } from './doctor-report.js';
 import { expandHome } from './input-file.js';
 import { type Io, oneLine } from './io.js';
+import { checkNode, type NodeCheckOptions, nodeCheckStatus, nodeCheckText } from './meepo/doctor.js';
 import { checkAll, checkStatus, checkText } from './rendezvous-check.js';
 
 export interface DoctorSettings {
@@ -40,6 +41,8 @@ export interface DoctorSettings {
   readonly reportFile?: string;
   /** What the peer's doctor found. */
   readonly peer?: SideReport;
+  /** Look at what a Meepo node of this user needs, too. */
+  readonly meepo?: NodeCheckOptions;
   readonly log?: Logger;
 }
 
@@ -62,10 +65,10 @@ export async function runDoctor(
   io: Pick<Io, 'stdout' | 'stderr'>,
   signal: AbortSignal,
 ): Promise<number> {
-  const { servers, rendezvous = [], log = silentLogger, peer, reportFile } = settings;
-  if (servers.length === 0 && rendezvous.length === 0) {
+  const { servers, rendezvous = [], log = silentLogger, peer, reportFile, meepo } = settings;
+  if (servers.length === 0 && rendezvous.length === 0 && !meepo) {
     throw new AwlError('USAGE_MISSING', 'awl doctor needs a STUN server', {
-      hint: 'name one or two with --stun-server; --rendezvous and its options are tried, too',
+      hint: 'name one or two with --stun-server; --rendezvous and its options are tried, too, and --meepo looks at a node',
     });
   }
   if (peer && servers.length === 0) {
@@ -73,9 +76,10 @@ export async function runDoctor(
       hint: 'name one or two with --stun-server, so that the own side is known, too',
     });
   }
-  const [diagnosis, checks] = await Promise.all([
+  const [diagnosis, checks, node] = await Promise.all([
     servers.length > 0 ? diagnose(settings, signal) : undefined,
     checkAll(rendezvous, log, signal),
+    meepo ? checkNode(meepo) : [],
   ]);
   signal.throwIfAborted();
   const own = diagnosis && sideReport(diagnosis);
@@ -86,15 +90,18 @@ export async function runDoctor(
       ...(diagnosis && toJson(diagnosis)),
       ...(meeting && { peer: meeting }),
       ...(checks.length > 0 && { rendezvous: checks }),
+      ...(meepo && { meepo: node }),
     };
     io.stdout(`${JSON.stringify(whole)}\n`);
   } else {
     const text = diagnosis && explain(diagnosis, outlook(diagnosis));
-    const parts = [text, meeting && meetingText(meeting), checkText(checks)].filter(Boolean);
+    const nodeText = node.length > 0 && `Meepo node\n${nodeCheckText(node)}`;
+    const parts = [text, meeting && meetingText(meeting), checkText(checks), nodeText].filter(Boolean);
     io.stdout(parts.join('\n'));
   }
   const unheard = diagnosis && !diagnosis.found;
-  return Math.max(unheard ? ERROR_CODES.STUN_UNREACHABLE : 0, checkStatus(checks));
+  const statuses = [checkStatus(checks), nodeCheckStatus(node)];
+  return Math.max(unheard ? ERROR_CODES.STUN_UNREACHABLE : 0, ...statuses);
 }
 
 /** What the prediction needs of a diagnosis. */

@@ -19,6 +19,14 @@ async function runOf(path: string): Promise<Run | undefined> {
   return ACTIONS[path] ?? NAME_ACTIONS[path];
 }
 
+async function runDoctor(context: MeepoContext): Promise<number> {
+  const { checkNode, nodeCheckStatus, nodeCheckText } = await import('./meepo/doctor.js');
+  const checks = await checkNode(context);
+  const json = context.flags.get('json') === 'true';
+  context.io.stdout(json ? `${JSON.stringify({ meepo: checks })}\n` : nodeCheckText(checks));
+  return nodeCheckStatus(checks);
+}
+
 /**
  * `awl meepo`: the real one's command line. Errors are one line in its words, and unlike there the status says so.
  */
@@ -46,6 +54,7 @@ export async function runMeepo({ operands, io, signal }: CommandContext): Promis
     };
     if (found.words.path === 'serve') return await (await import('./meepo/serve.js')).runServe(context);
     if (found.words.path === 'ncat') return await (await import('./meepo/ncat.js')).runNcat(context);
+    if (found.words.path === 'doctor') return await runDoctor(context);
     const run = await runOf(found.words.path);
     if (!run) throw new AwlError('INTERNAL', `no action for ${found.words.path}`);
     io.stdout(await run(context));

@@ -28,6 +28,20 @@ export function metricsText(metrics: Metrics): string {
     .join('');
 }
 
+/** A name with its labels, as {@link Metrics} has it. */
+export function labelled(name: string, labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}="${escaped(value)}"`);
+  return `${name}{${pairs.join(',')}}`;
+}
+
+/** Exposition format 0.0.4: backslash, quote and line feed are escaped; other control characters have no place. */
+function escaped(value: string): string {
+  return value
+    .replace(/[\\"]/g, '\\$&')
+    .replaceAll('\n', '\\n')
+    .replace(/\p{Cc}/gu, ' ');
+}
+
 /**
  * Serves numbers at /metrics and nothing else; whoever can connect can read them, and change nothing.
  * @throws AwlError TCP_BIND if the address cannot be had

@@ -1,5 +1,5 @@
 import type { ProcessStatus, SessionStatus, TunnelStatus } from '../session/status.js';
-import type { Metrics } from './metrics.js';
+import { labelled, type Metrics } from './metrics.js';
 
 /** What a tunnel counts, by metric; a name that ends in `_total` only rises. */
 const TUNNEL: readonly (readonly [name: string, read: (tunnel: TunnelStatus) => number | undefined])[] = [
@@ -53,17 +53,4 @@ export function sessionMetrics(status: ProcessStatus): Metrics {
 
 function labelsOf({ session, peer, transport, route, how }: SessionStatus): Record<string, string> {
   return { session, peer, ...(transport && { transport }), ...(route && { route }), ...(how && { how }) };
-}
-
-function labelled(name: string, labels: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}="${escaped(value)}"`);
-  return `${name}{${pairs.join(',')}}`;
-}
-
-/** Exposition format 0.0.4: backslash, quote and line feed are escaped; other control characters have no place. */
-function escaped(value: string): string {
-  return value
-    .replace(/[\\"]/g, '\\$&')
-    .replaceAll('\n', '\\n')
-    .replace(/\p{Cc}/gu, ' ');
 }

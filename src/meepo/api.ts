@@ -3,6 +3,7 @@ import { AwlError, errorText } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { MeepoNode, TeleportationInfo } from './node.js';
 import { exposureNote } from './sources.js';
+import type { DaemonStatus } from './status.js';
 
 const BODY_MAX_BYTES = 64 * 1024;
 
@@ -17,7 +18,7 @@ export interface ApiOptions {
   /** What `version` answers. */
   readonly version: Fields;
   /** More about the node for `status`. */
-  readonly status: () => Fields;
+  readonly status: () => DaemonStatus;
   readonly shutdown: () => void;
   readonly log: Logger;
 }

@@ -1,4 +1,5 @@
 import { AwlError } from '../errors.js';
+import type { AccessSettings } from './access.js';
 
 /** Meepo's configuration as it stands in the file; what is absent has the default of {@link DEFAULT_CONFIG}. */
 export interface MeepoConfig {
@@ -131,6 +132,15 @@ export async function parseConfig(text: string): Promise<ReadConfig> {
   const config = { ...structuredClone(DEFAULT_CONFIG), ...rest } as MeepoConfig;
   if (config.auth.name === 'secret' && !config.auth.secret) throw bad('meepo.auth: a secret is missing');
   return { config, given: new Set(Object.keys(rest)), notes };
+}
+
+/** The rules of a configuration. */
+export function accessOf({ auth, acl }: MeepoConfig): AccessSettings {
+  return {
+    ...(auth.name === 'secret' && auth.secret !== undefined && { secret: auth.secret }),
+    allows: acl?.allows ?? [],
+    blocks: acl?.blocks ?? [],
+  };
 }
 
 /** What to say of the free name that the generation before 0.6 had. */

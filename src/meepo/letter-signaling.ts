@@ -9,6 +9,7 @@ import { parseMeepoId } from '../wire/meepo/id.js';
 import { newSession } from './conversation.js';
 import { OFFERS_MAX, WIRE_MS } from './limits.js';
 import type { AnswerOffer, Signaler } from './signaling.js';
+import type { SignalingStatus } from './status.js';
 
 /** The app under which nodes leave each other letters; where they lie follows from app and the recipient's key. */
 const APP = 'meepo.engine';
@@ -35,6 +36,7 @@ export class LetterSignaling implements Signaler {
   readonly #options: LetterSignalingOptions;
   readonly #closing = new AbortController();
   #answering = 0;
+  #listening = false;
   /** Letters that were no events. */
   strays = 0;
 
@@ -42,6 +44,10 @@ export class LetterSignaling implements Signaler {
     this.#options = options;
     this.name = options.link.name;
     void this.#attend();
+  }
+
+  get status(): SignalingStatus {
+    return { name: this.name, ready: this.#listening, strays: this.strays };
   }
 
   async wire(peer: string, offer: Descriptor, signal: AbortSignal): Promise<Descriptor> {
@@ -96,10 +102,12 @@ export class LetterSignaling implements Signaler {
       try {
         await link.prepare(signal);
         log.info(`signaling over ${link.name}`);
+        this.#listening = true;
         for await (const envelope of link.listen(filter, signal)) void this.#reply(envelope);
       } catch (error) {
         if (!signal.aborted) log.warning(`signaling waits: ${errorText(error)}`);
       }
+      this.#listening = false;
       await sleep(AGAIN_MS, signal).catch(() => {});
     }
   }

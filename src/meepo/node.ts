@@ -17,6 +17,7 @@ import { Selfmesh } from './selfmesh.js';
 import type { Signaler } from './signaling.js';
 import { Sinks } from './sinks.js';
 import { Sources, type TeleportRequest } from './sources.js';
+import type { NodeStatus } from './status.js';
 import type { Transport } from './transport.js';
 import { Transports } from './transports.js';
 import type { WebrtcSettings } from './webrtc.js';
@@ -68,6 +69,8 @@ export class MeepoNode {
   readonly #letters: LetterSignaling | undefined;
   readonly #mesh: Selfmesh | undefined;
   #closed: Promise<void> | undefined;
+  /** Of paths that are gone. */
+  #strays = 0;
 
   /** @throws AwlError CONFIG_SYNTAX for a rule that is none */
   constructor(options: NodeOptions) {
@@ -86,6 +89,7 @@ export class MeepoNode {
       broadcast: async (transport, packet) => this.#mesh?.receive(packet, transport),
       onStream: (transport, label, stream) => this.sinks.join(transport, label, stream),
       onGone: (transport) => {
+        this.#strays += transport.conversation.strays;
         this.sources.forget(transport);
         this.sinks.forget(transport);
       },
@@ -183,23 +187,29 @@ export class MeepoNode {
     return [...sources, ...sinks];
   }
 
-  /** Counters and states for `status`. */
-  status(): Readonly<Record<string, unknown>> {
-    const transports = this.transports.all;
+  /** What it does at this moment. */
+  status(): NodeStatus {
+    const now = performance.now();
+    const open = this.transports.all.map((one) => one.conversation.strays);
+    const traffic = [...this.sources.all, ...this.sinks.all].map((one) => one.traffic.counts);
     return {
-      signaling: this.#redis
-        ? { redis: this.#redis.where, connected: this.#redis.ready }
-        : (this.#letters?.name ?? null),
-      transports: transports.map(({ peer, state, isAwl, conversation }) => ({
-        peerID: peer,
-        state,
-        awl: isAwl,
-        strays: conversation.strays,
+      id: this.id,
+      access: this.access.summary,
+      signaling: [this.#redis, this.#letters].flatMap((one) => one?.status ?? []),
+      transports: this.transports.all.map(({ peer, state, kind, isAwl, channels, conversation, madeAt }) => ({
+        ...{ peerID: peer, state, ...(kind && { kind }), awl: isAwl, channels: channels.length },
+        ...{ ageMs: Math.round(now - madeAt), strays: conversation.strays },
       })),
-      teleportations: this.listTeleportations(),
-      mesh: this.#mesh?.counts ?? null,
+      // As they are listed: ours first.
+      teleportations: this.listTeleportations().map((one, i) => ({
+        ...one,
+        ...(traffic[i] ?? { connected: 0, sent: 0, received: 0 }),
+      })),
+      connected: this.transports.connectedEver,
       dialled: this.sinks.counts.dialled,
       refused: this.sinks.counts.refused,
+      strays: open.reduce((sum, one) => sum + one, this.#strays),
+      mesh: this.#mesh ? { ...this.#mesh.counts } : null,
     };
   }
 

@@ -30,6 +30,7 @@ export class MeepoProxy {
   readonly #names = new Map<string, Promise<string>>();
   readonly #server: Server;
   readonly #timer: NodeJS.Timeout;
+  readonly #counts = new Map<Outcome, number>();
 
   constructor(options: ProxyOptions) {
     this.#options = options;
@@ -71,6 +72,15 @@ export class MeepoProxy {
     await closed;
   }
 
+  /** Requests by what became of them. */
+  get counts(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#counts);
+  }
+
+  #count(outcome: Outcome): void {
+    this.#counts.set(outcome, (this.#counts.get(outcome) ?? 0) + 1);
+  }
+
   async #serve(socket: Socket): Promise<void> {
     this.#sockets.add(socket);
     socket.on('error', () => socket.destroy());
@@ -106,10 +116,13 @@ export class MeepoProxy {
       const peer = this.#peerOf(to.host);
       const name = await this.#teleportation(peer, to.port, password, gone.signal);
       const stream = await node.sources.connect(name, gone.signal);
+      node.sources.get(name)?.traffic.add(socket);
+      this.#count('succeeded');
       answer('succeeded');
       splice(socket, stream, { halfClose: node.sources.halfClose(name), dialled: false });
     } catch (error) {
       const { outcome, text } = failure(error);
+      this.#count(outcome);
       log.info(`proxy: ${to.host.slice(0, 80)}:${to.port}: ${text}`);
       answer(outcome, text);
     }

@@ -10,6 +10,7 @@ import { newSession } from './conversation.js';
 import { OFFERS_MAX, OFFERS_SEEN, WIRE_MS } from './limits.js';
 import { Seen } from './seen.js';
 import type { AnswerOffer, Signaler } from './signaling.js';
+import type { SignalingStatus } from './status.js';
 
 /** How often the server's name is looked up again (Meepo's own time), and how soon if that failed. */
 const RESOLVE_MS = 61_000;
@@ -52,6 +53,10 @@ export class RedisSignaling implements Signaler {
   /** Servers that answer now. */
   get ready(): number {
     return [...this.#offices.values()].filter(({ ear, mouth }) => ear.ready && mouth.ready).length;
+  }
+
+  get status(): SignalingStatus {
+    return { name: this.name, where: this.where, ready: this.ready > 0, strays: this.strays };
   }
 
   get where(): string {

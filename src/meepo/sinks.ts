@@ -9,6 +9,7 @@ import type { Body, Handler } from './conversation.js';
 import { formatPlace, parsePlace, resolveDestination } from './destination.js';
 import { DIAL_MS, LABEL_MS, SINKS_MAX, SINKS_PER_PEER, STREAMS_PER_PEER } from './limits.js';
 import { splice } from './splice.js';
+import { Traffic } from './traffic.js';
 import type { Transport } from './transport.js';
 
 /** A teleportation that a peer made: it may have connections made to one place. */
@@ -22,6 +23,7 @@ export interface Sink {
   readonly written: string;
   /** Connections now. */
   readonly streams: ReadonlySet<Socket>;
+  readonly traffic: Traffic;
 }
 
 interface OwnSink extends Sink {
@@ -135,6 +137,7 @@ export class Sinks {
         written,
         transport,
         streams: new Set(),
+        traffic: new Traffic(),
       });
       log.info(
         `${transport.peer} may reach ${formatPlace(destination)} as ${JSON.stringify(name.slice(0, 80))}`,
@@ -175,6 +178,7 @@ export class Sinks {
       throw refused(waiting.has(label) ? 'too many connections' : 'teleportation not exists');
     }
     this.counts.dialled += 1;
+    sink.traffic.add(socket);
     const give = () => {
       waiting.delete(label);
       socket.destroy();

@@ -7,6 +7,7 @@ import { bcryptSecret, type Place, proveSecret } from './access.js';
 import { formatPlace, parsePlace } from './destination.js';
 import { STREAMS_PER_PEER } from './limits.js';
 import { splice } from './splice.js';
+import { Traffic } from './traffic.js';
 import type { Transport } from './transport.js';
 
 /** What `teleport` and `teleportation new` ask for. */
@@ -29,6 +30,7 @@ export interface Source {
   /** The peer's end, in the words that we sent. */
   readonly remote: string;
   readonly streams: ReadonlySet<Duplex>;
+  readonly traffic: Traffic;
   /** True if the secret went out in the real one's form, which the peer can use elsewhere. */
   readonly exposed: boolean;
 }
@@ -109,6 +111,7 @@ export class Sources {
       const made: OwnSource = {
         ...{ name, peer: transport.peer, source, remote, transport, server: listener?.server },
         streams: new Set(),
+        traffic: new Traffic(),
         exposed: secret.HashedSecret !== '' && secret.Nonce === undefined,
         count: 0,
         idleSince: performance.now(),
@@ -203,6 +206,7 @@ export class Sources {
     socket.on('error', () => {});
     try {
       const stream = await this.connect(source.name);
+      source.traffic.add(socket);
       splice(socket, stream, { halfClose: source.transport.link.halfClose, dialled: false });
     } catch (error) {
       this.#options.log.info(`${source.name}: ${errorText(error)}`);

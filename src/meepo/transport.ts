@@ -79,6 +79,11 @@ export class Transport {
     return this.#gone ? 'closed' : (this.#link?.state ?? 'new');
   }
 
+  /** What the path is made of; undefined while there is none. */
+  get kind(): MeepoLink['kind'] | undefined {
+    return this.#link?.kind;
+  }
+
   get channels(): readonly ChannelInfo[] {
     return this.#link?.channels ?? [];
   }

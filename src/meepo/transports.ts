@@ -40,6 +40,8 @@ export class Transports {
   readonly #seen = new Seen(OFFERS_SEEN);
   readonly #rate = new Map<string, number[]>();
   readonly #closing = new AbortController();
+  /** Paths that worked, so far. */
+  connectedEver = 0;
 
   constructor(options: TransportsOptions) {
     this.#options = options;
@@ -263,6 +265,7 @@ export class Transports {
 
   #install(transport: Transport): Transport {
     const { peer } = transport;
+    this.connectedEver += 1;
     const old = this.#current.get(peer);
     if (old && old.state === 'connected' && this.#crossed(old, transport)) {
       // Both sides offered at once: both keep the path that the smaller name offered.

@@ -1,9 +1,11 @@
 import { AwlError } from '../../errors.js';
+import { isDaemonStatus } from '../../meepo/status.js';
 import { firstLine, readInputFile } from '../input-file.js';
 import { oneLine } from '../io.js';
 import { version } from '../version.js';
 import { callDaemon } from './client.js';
 import type { MeepoContext } from './context.js';
+import { nodeText } from './status-text.js';
 import { asciiTable } from './table.js';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -74,7 +76,12 @@ function teleportFields(context: MeepoContext): Json {
 /** Commands that ask the daemon one thing and print one thing. */
 export const ACTIONS: Readonly<Record<string, (context: MeepoContext) => Promise<string>>> = {
   whoami: async (context) => `${text((await ask(context, 'whoami'))['id'])}\n`,
-  status: async (context) => `${JSON.stringify(await ask(context, 'status'), undefined, 2)}\n`,
+  status: async (context) => {
+    const status = await ask(context, 'status');
+    if (context.flags.get('json') === 'true') return `${JSON.stringify(status)}\n`;
+    if (isDaemonStatus(status)) return nodeText(status);
+    throw new AwlError('MEEPO_UNAVAILABLE', 'the daemon is of another version; --json shows what it says');
+  },
   version: async (context) => {
     const server = await ask(context, 'version').catch((error: unknown) => {
       context.io.stdout(versionLines('Client', versionFields()));

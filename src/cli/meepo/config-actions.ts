@@ -10,14 +10,17 @@ import {
 } from '../../meepo/config.js';
 import { getKey, setKey } from '../../meepo/config-keys.js';
 import { expandHome, readInputFile } from '../input-file.js';
-import { oneLine } from '../io.js';
+import { type Io, oneLine } from '../io.js';
 import type { MeepoContext } from './context.js';
 import { configPath } from './place.js';
 
 const CONFIG_MAX_BYTES = 256 * 1024;
 
 /** The configuration file that a command means. */
-export function chosenConfig({ flags, io }: Pick<MeepoContext, 'flags' | 'io'>): string {
+export function chosenConfig({
+  flags,
+  io,
+}: Pick<MeepoContext, 'flags'> & { readonly io: Pick<Io, 'env'> }): string {
   const typed = flags.get('config');
   return typed === undefined ? configPath(io.env) : expandHome(typed);
 }

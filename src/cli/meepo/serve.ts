@@ -2,21 +2,26 @@ import { spawn } from 'node:child_process';
 import { chmodSync, closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { AwlError, errorText } from '../../errors.js';
-import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from '../../log.js';
+import { createLogger, LOG_LEVELS, type LogLevel } from '../../log.js';
+import { Access } from '../../meepo/access.js';
 import { apiServer } from '../../meepo/api.js';
-import type { MeepoConfig } from '../../meepo/config.js';
+import { accessOf, type MeepoConfig } from '../../meepo/config.js';
 import { MeepoNode } from '../../meepo/node.js';
 import { MeepoProxy } from '../../meepo/proxy.js';
-import { parseRedisUrl } from '../../rendezvous/meepo/place.js';
+import type { DaemonStatus } from '../../meepo/status.js';
+import { type Endpoint, formatEndpoint, parseEndpoint } from '../../util/endpoint.js';
 import { sleep, untilAborted } from '../../util/sleep.js';
 import { oneLine } from '../io.js';
+import { type MetricsServer, serveMetrics } from '../metrics.js';
 import { versionFields } from './actions.js';
 import { callDaemon } from './client.js';
 import { chosenConfig, loadConfig } from './config-actions.js';
 import type { MeepoContext } from './context.js';
 import { type Identity, loadIdentity } from './identity.js';
 import { readNames } from './names.js';
+import { nodeMetrics } from './node-metrics.js';
 import { ensureMeepoDirectory, logPath, socketPath } from './place.js';
+import { openSignaling, signalingOf } from './signaling.js';
 
 /** How long a daemon may take to answer for the first time. */
 const START_MS = 15_000;
@@ -75,51 +80,36 @@ async function refuseSecond(context: MeepoContext): Promise<void> {
   });
 }
 
-/** Nodes of `hyperdht://HOST:PORT[,HOST:PORT]`; none means the public ones. */
-function dhtNodes(url: string): { bootstrap?: { host: string; port: number }[] } {
-  const list = url.replace(/^hyperdht:(\/\/)?/, '');
-  if (list === '') return {};
-  const bootstrap = list.split(',').map((text) => {
-    const [, host, port] = /^([\w.-]+|\[[0-9a-f:]+\]):(\d{1,5})\/?$/i.exec(text) ?? [];
-    if (host !== undefined) return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
-    throw new AwlError('CONFIG_SYNTAX', 'signaling.url names no nodes of a HyperDHT', {
-      hint: 'write hyperdht://HOST:PORT[,HOST:PORT]; awl hub runs such a node',
-    });
-  });
-  return { bootstrap };
-}
-
-/** Redis where a URL of one is configured; else HyperDHT, which needs no server. */
-async function signalingOf({ config, given }: Plan, log: Logger) {
-  // The real one's default server is somebody else's: it is used where the file names it.
-  const url = given.has('signaling') ? (config.signaling?.url ?? '') : '';
-  if (url !== '' && !url.startsWith('hyperdht:')) return { redis: parseRedisUrl(url) };
-  const { openRendezvous } = await import('../../rendezvous/registry.js');
-  const context = { log, now: () => new Date() };
-  return { letters: await openRendezvous({ name: 'hyperdht', hyperdht: dhtNodes(url) }, context) };
-}
-
 async function nodeOf(planned: Plan, context: MeepoContext): Promise<MeepoNode> {
   const { config, identity } = planned;
   const log = createLogger({ level: levelOf(context.flags, config) });
   const address = context.flags.get('address');
-  const { auth, acl, transport } = config;
+  const { transport } = config;
   return new MeepoNode({
     keys: identity.keys,
     webrtc: {
       iceServers: transport.iceServers ?? [],
       ...(address !== undefined && { onlyAddress: address }),
     },
-    access: {
-      ...(auth.name === 'secret' && auth.secret !== undefined && { secret: auth.secret }),
-      allows: acl?.allows ?? [],
-      blocks: acl?.blocks ?? [],
-    },
-    ...(await signalingOf(planned, log)),
+    access: accessOf(config),
+    ...(await openSignaling(signalingOf(config, planned.given), log)),
     selfmesh: config.asSignaling,
     awlSecretsOnly: (context.flags.get('awl-secrets-only') ?? String(config.awlSecretsOnly)) === 'true',
     log,
   });
+}
+
+/** @throws AwlError CONFIG_SYNTAX */
+function metricsPlace(text: string): Endpoint | undefined {
+  const place = text === '' ? undefined : parseEndpoint(text);
+  if (place || text === '') return place;
+  throw new AwlError(
+    'CONFIG_SYNTAX',
+    `metrics: ${JSON.stringify(text.slice(0, 60))} is no address and port`,
+    {
+      hint: 'write for example 127.0.0.1:9470',
+    },
+  );
 }
 
 async function stay(context: MeepoContext, planned: Plan): Promise<number> {
@@ -129,18 +119,23 @@ async function stay(context: MeepoContext, planned: Plan): Promise<number> {
   const log = createLogger({ level: levelOf(context.flags, config) });
   const servers: Server[] = [];
   let proxy: MeepoProxy | undefined;
-  const begun = Date.now();
+  const begun = performance.now();
+  let metrics: MetricsServer | undefined;
+  const status = (): DaemonStatus => ({
+    ...node.status(),
+    pid: process.pid,
+    upMs: Math.round(performance.now() - begun),
+    ...(proxy && { proxy: proxy.counts }),
+  });
   try {
+    const at = metricsPlace(context.flags.get('metrics') ?? config.metrics ?? '');
+    if (at) metrics = await serveMetrics(at, () => nodeMetrics(status()));
+    if (metrics) context.io.stderr(`metrics on http://${formatEndpoint(metrics.endpoint)}/metrics\n`);
     const api = () =>
       apiServer({
         node,
         version: versionFields(),
-        status: () => ({
-          id: node.id,
-          uptimeSeconds: Math.round((Date.now() - begun) / 1000),
-          access: node.access.summary,
-          ...node.status(),
-        }),
+        status,
         shutdown: () => setTimeout(() => stop.abort(), SHUTDOWN_MS),
         log,
       });
@@ -161,6 +156,7 @@ async function stay(context: MeepoContext, planned: Plan): Promise<number> {
       server.closeAllConnections();
       server.close();
     }
+    await metrics?.close();
     await proxy?.close();
     await node.close();
   }
@@ -206,11 +202,7 @@ async function detach(context: MeepoContext, planned: Plan): Promise<number> {
   const { flags, io, signal } = context;
   const { passphrase } = planned.identity;
   // Said here, where somebody reads it, and checked before anything is started.
-  const probe = new (await import('../../meepo/access.js')).Access({
-    ...(planned.config.auth.secret !== undefined && { secret: planned.config.auth.secret }),
-    allows: planned.config.acl?.allows ?? [],
-    blocks: planned.config.acl?.blocks ?? [],
-  });
+  const probe = new Access(accessOf(planned.config));
   levelOf(flags, planned.config);
   ensureMeepoDirectory(io.env);
   const kept = [...flags].filter(([name]) => !['daemon', 'passphrase-file'].includes(name));

@@ -125,6 +125,14 @@ export const GENERAL_OPTIONS = [
     help: 'foretell how this machine and the one that wrote this file would meet',
   },
   {
+    name: 'meepo',
+    type: 'flag',
+    group: 'command',
+    commands: ['doctor'],
+    commandLineOnly: true,
+    help: 'look at what a Meepo node of yours needs, too',
+  },
+  {
     name: 'name',
     type: 'text',
     group: 'command',
