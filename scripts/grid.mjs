@@ -143,6 +143,11 @@ function measure(alice, bob) {
     sent: [Number(sentA ?? 0), Number(sentB ?? 0)],
     wide: [Number(wideA ?? 0), Number(wideB ?? 0)],
     code: failure?.code,
+    // Each payload was told the own endpoint that the other side sees.
+    seen: [
+      alice.events.passage?.outer === bob.events.passage?.alien,
+      bob.events.passage?.outer === alice.events.passage?.alien,
+    ],
   };
 }
 

@@ -1,5 +1,6 @@
 import {
   AMPLIFICATION_FACTOR,
+  CONFIRM_FRAME_BYTES,
   HANDSHAKE_FRAME_BYTES,
   SILENT_MAX_BYTES,
   SILENT_MAX_DATAGRAMS,
@@ -7,7 +8,7 @@ import {
   STRAY_ANSWERS_PER_S,
   STRAY_MAX_BYTES,
 } from '../constants.js';
-import { WIDE_MAX_DATAGRAMS } from './limits.js';
+import { GREETINGS_MAX, WIDE_MAX_DATAGRAMS } from './limits.js';
 
 /** Tokens that come back with time; starts full. */
 class Bucket {
@@ -26,19 +27,21 @@ class Bucket {
 
 interface Ledger {
   openers: number;
+  greetings: number;
   wide: number;
   answerBytes: number;
   validBytes: number;
 }
 
 function emptyLedger(): Ledger {
-  return { openers: 0, wide: 0, answerBytes: 0, validBytes: 0 };
+  return { openers: 0, greetings: 0, wide: 0, answerBytes: 0, validBytes: 0 };
 }
 
 /** Addresses that sent something valid; a flood of forged ones must not grow the table. */
 const MAX_ADDRESSES = 1024;
 /** Openers keep their own share, so that answers drawn by forgers cannot use it up. */
-const OPENER_BYTES = SILENT_MAX_DATAGRAMS * HANDSHAKE_FRAME_BYTES;
+const OPENER_BYTES =
+  (SILENT_MAX_DATAGRAMS - GREETINGS_MAX) * HANDSHAKE_FRAME_BYTES + GREETINGS_MAX * CONFIRM_FRAME_BYTES;
 
 /**
  * How much may go to which address (RELIABILITY section 4). Until an announced address has sent something valid it
@@ -73,6 +76,14 @@ export class Budget {
     if (wide ? ledger.wide >= WIDE_MAX_DATAGRAMS : ledger.openers >= SILENT_MAX_DATAGRAMS) return false;
     if (wide) ledger.wide += 1;
     else ledger.openers += 1;
+    return true;
+  }
+
+  /** May the opener that was just admitted be a whole confirm? Books it if so. */
+  admitGreeting(address: string): boolean {
+    const ledger = this.#ledgers.get(address);
+    if (!ledger || ledger.greetings >= GREETINGS_MAX) return false;
+    ledger.greetings += 1;
     return true;
   }
 

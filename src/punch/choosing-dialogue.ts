@@ -1,28 +1,23 @@
 import {
   ANSWER_MIN_GAP_MS,
   CONFIRM_FRAME_BYTES,
-  CONFIRM_GAPS_MS,
-  CONFIRM_REPEATS,
   HANDSHAKE_FRAME_BYTES,
   LINGER_ASKED_MS,
   LINGER_MAX_MS,
   LINGER_SENDS_MS,
-  PLEXUS_SLOT_MS,
 } from '../constants.js';
 import {
+  type Chosen,
   CONFIRM_NONCE_BYTES,
   decodeChoice,
-  decodeConfirm,
-  directionKey,
+  decodeChoiceAck,
   encodeChoice,
   encodeChoiceAck,
-  encodeConfirm,
-  encodeConfirmAck,
-  isChoiceAck,
-  isConfirmAck,
   type PunchRole,
+  SEEN_FRAME_BYTES,
 } from '../wire/confirm.js';
 import type { HandshakeFlag } from '../wire/handshake.js';
+import { Confirming, gapAfter } from './confirming.js';
 import { type Desk, type Dialogue, type ProvenBy, past } from './dialogue.js';
 import { CHOICE_SILENCE_MS, PREFER_MS, PREFER_UNHEARD_MS } from './limits.js';
 import type { Path, Place } from './path.js';
@@ -35,6 +30,8 @@ export interface ChoosingOptions {
   readonly confirmKey: Uint8Array;
   /** The rungs of the plan: something better may still come. */
   readonly rungs: ReadonlySet<Rung>;
+  /** The peer reads a choice that says where we see it. */
+  readonly tellsSeen: boolean;
 }
 
 /** A path that became the passage, or is to become it. */
@@ -56,34 +53,37 @@ interface Choice {
 export class ChoosingDialogue implements Dialogue {
   readonly #desk: Desk;
   readonly #o: ChoosingOptions;
-  readonly #ownKey: Buffer;
-  readonly #peerKey: Buffer;
+  readonly #confirming: Confirming;
   #workingSince: number | undefined;
   #choice: Choice | undefined;
 
   constructor(desk: Desk, options: ChoosingOptions) {
     this.#desk = desk;
     this.#o = options;
-    this.#ownKey = directionKey(options.confirmKey, options.role);
-    this.#peerKey = directionKey(options.confirmKey, options.role === 'invite' ? 'accept' : 'invite');
+    this.#confirming = new Confirming(desk, { ...options, isSettled: (path) => this.#isSettled(path) });
   }
 
   frame(path: Path, _flag: HandshakeFlag, now: number): void {
-    if (this.#choice) return;
-    path.repeats = 0;
-    this.#confirm(path, now);
+    if (!this.#choice) this.#confirming.heard(path, now);
   }
 
   other(from: Place, data: Uint8Array, now: number): boolean {
     if (data.length === CONFIRM_FRAME_BYTES) return this.#sealed(from, data, now);
     if (data.length === HANDSHAKE_FRAME_BYTES) return false;
     const path = this.#desk.known(from);
+    if (path && data.length === SEEN_FRAME_BYTES && this.#settling(path, data, now)) return true;
     if (!path?.proven) return false;
     // Whoever sends its payload's traffic has made or learnt the choice.
     if (this.#choice && this.#choice.path !== path) return false;
     if (!this.#choice && this.#chooses) return false;
     this.#finish(path, 'traffic', now);
     return true;
+  }
+
+  /** A peer that knows the choice takes a confirm from a place that it has not heard of yet. */
+  greeting(path: Path, now: number): Buffer | undefined {
+    if (this.#choice || path.authentic || path.lastSent !== undefined) return undefined;
+    return this.#confirming.greeting(path, now);
   }
 
   tick(now: number): void {
@@ -97,20 +97,14 @@ export class ChoosingDialogue implements Dialogue {
       this.#choose(best, now);
       return;
     }
-    for (const path of this.#desk.paths) {
-      if (now < this.#confirmAt(path)) continue;
-      path.repeats += 1;
-      this.#confirm(path, now);
-    }
+    this.#confirming.tick(now);
   }
 
   next(): number {
     const choice = this.#choice;
     if (choice) return this.#chooses ? this.#choiceDue(choice) : this.#lingerDue(choice);
     const best = this.#chooses ? this.#best() : undefined;
-    let at = best ? this.#chooseAt(best) : NEVER;
-    for (const path of this.#desk.paths) at = Math.min(at, this.#confirmAt(path));
-    return at;
+    return Math.min(best ? this.#chooseAt(best) : NEVER, this.#confirming.next());
   }
 
   get #chooses(): boolean {
@@ -118,33 +112,23 @@ export class ChoosingDialogue implements Dialogue {
   }
 
   #sealed(from: Place, data: Uint8Array, now: number): boolean {
-    const nonce = decodeConfirm(this.#peerKey, data);
-    if (nonce) {
-      const path = this.#desk.path(from);
-      if (path) this.#confirmed(path, nonce, now);
-      return path !== undefined;
-    }
+    const came = this.#confirming.read(from, data, now);
+    if (came?.kind === 'confirm') this.#confirmed(came.path, now);
+    else if (came) this.#noteWorking(came.path, now);
+    if (came) return true;
     const path = this.#desk.known(from);
-    if (!path) return false;
-    if (this.#choiceAnswered(path, data, now)) return true;
-    if (!path.nonce) return false;
-    if (isConfirmAck(this.#peerKey, data, path.nonce)) {
-      this.#desk.credit(path, data.length);
-      path.lastHeard = now;
-      path.acknowledged(now);
-      this.#noteWorking(path, now);
-      return true;
-    }
-    const choice = this.#chooses ? undefined : decodeChoice(this.#peerKey, data, path.nonce);
-    if (choice) this.#chosen(path, choice, now);
+    return path !== undefined && this.#settling(path, data, now);
+  }
+
+  /** Is it the choice, or the answer to it? */
+  #settling(path: Path, data: Uint8Array, now: number): boolean {
+    if (this.#chooses) return this.#choiceAnswered(path, data, now);
+    const choice = path.nonce && decodeChoice(this.#confirming.peerKey, data, path.nonce);
+    if (choice) this.#chosen(path, choice, data.length, now);
     return choice !== undefined;
   }
 
-  #confirmed(path: Path, nonce: Buffer, now: number): void {
-    this.#desk.credit(path, CONFIRM_FRAME_BYTES);
-    path.lastHeard = now;
-    path.peerNonces = [nonce, ...path.peerNonces.filter((one) => !one.equals(nonce))].slice(0, 2);
-    this.#desk.sendBytes(path, encodeConfirmAck(this.#ownKey, this.#desk.random(CONFIRM_NONCE_BYTES), nonce));
+  #confirmed(path: Path, now: number): void {
     const choice = this.#choice;
     if (choice) {
       if (choice.path !== path) return;
@@ -153,7 +137,7 @@ export class ChoosingDialogue implements Dialogue {
       return;
     }
     this.#noteWorking(path, now);
-    if (!path.proven) this.#confirm(path, now);
+    if (!path.proven) this.#confirming.ask(path, now);
   }
 
   #noteWorking(path: Path, now: number): void {
@@ -195,7 +179,11 @@ export class ChoosingDialogue implements Dialogue {
     choice.sentAt = now;
     choice.sent += 1;
     if (confirmNonce) {
-      this.#desk.sendBytes(choice.path, encodeChoice(this.#ownKey, choice.nonce, confirmNonce));
+      const seen = this.#o.tellsSeen ? choice.path.endpoint : undefined;
+      this.#desk.sendBytes(
+        choice.path,
+        encodeChoice(this.#confirming.ownKey, choice.nonce, confirmNonce, seen),
+      );
     }
   }
 
@@ -205,8 +193,7 @@ export class ChoosingDialogue implements Dialogue {
   }
 
   #choiceDue(choice: Choice): number {
-    const gap = CONFIRM_GAPS_MS[Math.min(choice.sent - 1, CONFIRM_GAPS_MS.length - 1)] ?? 0;
-    return Math.min(choice.sentAt + gap, this.#silentAt(choice));
+    return Math.min(choice.sentAt + gapAfter(choice.sent - 1), this.#silentAt(choice));
   }
 
   /** The acceptor asks until it knows the choice: so long a silence says that it knows, and its answers were lost. */
@@ -216,17 +203,19 @@ export class ChoosingDialogue implements Dialogue {
 
   #choiceAnswered(path: Path, data: Uint8Array, now: number): boolean {
     const choice = this.#choice;
-    if (!this.#chooses || choice?.path !== path || !isChoiceAck(this.#peerKey, data, choice.nonce))
-      return false;
+    const answer = choice?.path === path && decodeChoiceAck(this.#confirming.peerKey, data, choice.nonce);
+    if (!answer) return false;
+    path.seen = answer.seen;
     this.#desk.credit(path, data.length);
     this.#finish(path, 'answer', now);
     return true;
   }
 
   /** The inviter's choice arrived; it is repeated until our answer got through. */
-  #chosen(path: Path, nonce: Buffer, now: number): void {
+  #chosen(path: Path, { nonce, seen }: Chosen, bytes: number, now: number): void {
     if (this.#choice && this.#choice.path !== path) return;
-    this.#desk.credit(path, CONFIRM_FRAME_BYTES);
+    this.#desk.credit(path, bytes);
+    path.seen = seen;
     path.lastHeard = now;
     // Who chose the path has heard us on it.
     path.acknowledged(now);
@@ -241,7 +230,10 @@ export class ChoosingDialogue implements Dialogue {
   }
 
   #answerChoice(path: Path, nonce: Buffer): void {
-    this.#desk.sendBytes(path, encodeChoiceAck(this.#ownKey, this.#desk.random(CONFIRM_NONCE_BYTES), nonce));
+    // Whoever says where it sees us reads where we see it.
+    const seen = path.seen && path.endpoint;
+    const ownNonce = this.#desk.random(CONFIRM_NONCE_BYTES);
+    this.#desk.sendBytes(path, encodeChoiceAck(this.#confirming.ownKey, ownNonce, nonce, seen));
   }
 
   /** Some copies unasked: an inviter that loses all of them waits for seconds. */
@@ -267,31 +259,11 @@ export class ChoosingDialogue implements Dialogue {
     this.#desk.settle();
   }
 
-  #confirm(path: Path, now: number): void {
-    if (this.#isSettled(path) || !past(path.lastSent, minGap(path), now)) return;
-    path.nonce ??= this.#desk.random(CONFIRM_NONCE_BYTES);
-    // Also when the budget refuses: the next try keeps its distance.
-    path.lastSent = now;
-    if (this.#desk.sendBytes(path, encodeConfirm(this.#ownKey, path.nonce))) path.confirmsSent += 1;
-  }
-
   /** Has a confirm on this path nothing more to ask for? The acceptor's asks for the choice too. */
   #isSettled(path: Path): boolean {
     return path.acknowledgedAt !== undefined && (this.#chooses || path.peerNonces.length === 0);
-  }
-
-  #confirmAt(path: Path): number {
-    if (path.lastSent === undefined || this.#isSettled(path)) return NEVER;
-    if (!path.authentic && path.repeats >= CONFIRM_REPEATS) return NEVER;
-    const gap = CONFIRM_GAPS_MS[Math.min(path.repeats, CONFIRM_GAPS_MS.length - 1)] ?? 0;
-    return path.lastSent + Math.max(gap, minGap(path));
   }
 }
 
 /** Of the rungs before this one it is known within milliseconds whether they lead anywhere. */
 const REFLEXIVE = RUNGS.indexOf('reflexive');
-
-/** Two NATs that move with each answer make paths without end; none of them is pursued at full pace for long. */
-function minGap(path: Path): number {
-  return path.confirmsSent < CONFIRM_REPEATS ? ANSWER_MIN_GAP_MS : PLEXUS_SLOT_MS;
-}

@@ -1,8 +1,5 @@
 import {
-  ANSWER_MIN_GAP_MS,
   CONFIRM_FRAME_BYTES,
-  CONFIRM_GAPS_MS,
-  CONFIRM_REPEATS,
   CONFIRM_SILENCE_MS,
   CONFIRM_TRUST_MS,
   HANDSHAKE_FRAME_BYTES,
@@ -10,19 +7,11 @@ import {
   LINGER_MAX_MS,
   LINGER_MS,
   LINGER_SENDS_MS,
-  PLEXUS_SLOT_MS,
 } from '../constants.js';
-import {
-  CONFIRM_NONCE_BYTES,
-  decodeConfirm,
-  directionKey,
-  encodeConfirm,
-  encodeConfirmAck,
-  isConfirmAck,
-  type PunchRole,
-} from '../wire/confirm.js';
+import type { PunchRole } from '../wire/confirm.js';
 import type { HandshakeFlag } from '../wire/handshake.js';
-import { type Desk, type Dialogue, type ProvenBy, past } from './dialogue.js';
+import { Confirming } from './confirming.js';
+import type { Desk, Dialogue, ProvenBy } from './dialogue.js';
 import type { Path, Place } from './path.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -34,20 +23,21 @@ const NEVER = Number.POSITIVE_INFINITY;
  */
 export class ConfirmDialogue implements Dialogue {
   readonly #desk: Desk;
-  readonly #ownKey: Buffer;
-  readonly #peerKey: Buffer;
+  readonly #confirming: Confirming;
   #proven: { readonly path: Path; readonly at: number; sent: number } | undefined;
 
   constructor(desk: Desk, role: PunchRole, confirmKey: Uint8Array) {
     this.#desk = desk;
-    this.#ownKey = directionKey(confirmKey, role);
-    this.#peerKey = directionKey(confirmKey, role === 'invite' ? 'accept' : 'invite');
+    const isSettled = (path: Path) => path.acknowledgedAt !== undefined;
+    this.#confirming = new Confirming(desk, { role, confirmKey, isSettled });
+  }
+
+  greeting(): undefined {
+    return undefined;
   }
 
   frame(path: Path, _flag: HandshakeFlag, now: number): void {
-    if (this.#proven) return;
-    path.repeats = 0;
-    this.#confirm(path, now);
+    if (!this.#proven) this.#confirming.heard(path, now);
   }
 
   other(from: Place, data: Uint8Array, now: number): boolean {
@@ -64,11 +54,7 @@ export class ConfirmDialogue implements Dialogue {
       this.#linger(now);
       return;
     }
-    for (const path of this.#desk.paths) {
-      if (now < this.#confirmAt(path)) continue;
-      path.repeats += 1;
-      this.#confirm(path, now);
-    }
+    this.#confirming.tick(now);
     const quiet = this.#find((path) => now >= this.#silenceAt(path));
     if (quiet) this.#prove(quiet, 'silence', now);
   }
@@ -79,49 +65,19 @@ export class ConfirmDialogue implements Dialogue {
       const send = LINGER_SENDS_MS[proven.sent];
       return Math.min(send === undefined ? NEVER : proven.at + send, this.#lingerEnd(proven));
     }
-    let at = NEVER;
-    for (const path of this.#desk.paths) at = Math.min(at, this.#confirmAt(path), this.#silenceAt(path));
+    let at = this.#confirming.next();
+    for (const path of this.#desk.paths) at = Math.min(at, this.#silenceAt(path));
     return at;
   }
 
   #sealed(from: Place, data: Uint8Array, now: number): boolean {
-    const nonce = decodeConfirm(this.#peerKey, data);
-    if (nonce) {
-      const path = this.#desk.path(from);
-      if (path) this.#confirmed(path, nonce, now);
-      return path !== undefined;
-    }
-    const path = this.#desk.known(from);
-    if (!path?.nonce || !isConfirmAck(this.#peerKey, data, path.nonce)) return false;
-    this.#desk.credit(path, data.length);
-    path.lastHeard = now;
-    path.acknowledged(now);
-    if (path.peerNonces.length > 0 && !this.#proven) this.#prove(path, 'answer', now);
+    const came = this.#confirming.read(from, data, now);
+    if (!came) return false;
+    if (this.#proven) return true;
+    const { path } = came;
+    if (path.proven) this.#prove(path, 'answer', now);
+    else if (came.kind === 'confirm') this.#confirming.ask(path, now);
     return true;
-  }
-
-  #confirmed(path: Path, nonce: Buffer, now: number): void {
-    this.#desk.credit(path, CONFIRM_FRAME_BYTES);
-    path.lastHeard = now;
-    path.lastAsked = now;
-    path.peerNonces = [nonce, ...path.peerNonces.filter((one) => !one.equals(nonce))].slice(0, 2);
-    this.#acknowledge(path, nonce, now);
-    if (this.#proven) return;
-    if (path.acknowledgedAt !== undefined) this.#prove(path, 'answer', now);
-    else this.#confirm(path, now);
-  }
-
-  #acknowledge(path: Path, nonce: Buffer, now: number): void {
-    const ack = encodeConfirmAck(this.#ownKey, this.#desk.random(CONFIRM_NONCE_BYTES), nonce);
-    if (this.#desk.sendBytes(path, ack)) path.firstAnswered ??= now;
-  }
-
-  #confirm(path: Path, now: number): void {
-    if (path.acknowledgedAt !== undefined || !past(path.lastSent, this.#minGap(path), now)) return;
-    path.nonce ??= this.#desk.random(CONFIRM_NONCE_BYTES);
-    // Also when the budget refuses: the next try keeps its distance.
-    path.lastSent = now;
-    if (this.#desk.sendBytes(path, encodeConfirm(this.#ownKey, path.nonce))) path.confirmsSent += 1;
   }
 
   #prove(path: Path, by: ProvenBy, now: number): void {
@@ -135,7 +91,7 @@ export class ConfirmDialogue implements Dialogue {
     const proven = this.#proven;
     if (!proven) return;
     while (now >= proven.at + (LINGER_SENDS_MS[proven.sent] ?? NEVER)) {
-      for (const nonce of proven.path.peerNonces) this.#acknowledge(proven.path, nonce, now);
+      for (const nonce of proven.path.peerNonces) this.#confirming.acknowledge(proven.path, nonce, now);
       proven.sent += 1;
     }
     if (now >= this.#lingerEnd(proven)) this.#desk.settle();
@@ -149,18 +105,6 @@ export class ConfirmDialogue implements Dialogue {
     const asked = path.lastAsked ?? at;
     if (asked > at) return Math.min(asked + LINGER_ASKED_MS, at + LINGER_MAX_MS);
     return at + (path.announced ? LINGER_MS : LINGER_ASKED_MS);
-  }
-
-  #confirmAt(path: Path): number {
-    if (path.lastSent === undefined || path.acknowledgedAt !== undefined) return NEVER;
-    if (!path.authentic && path.repeats >= CONFIRM_REPEATS) return NEVER;
-    const gap = CONFIRM_GAPS_MS[Math.min(path.repeats, CONFIRM_GAPS_MS.length - 1)] ?? 0;
-    return path.lastSent + Math.max(gap, this.#minGap(path));
-  }
-
-  /** Two NATs that move with each answer make paths without end; none of them is pursued at full pace for long. */
-  #minGap(path: Path): number {
-    return path.confirmsSent < CONFIRM_REPEATS ? ANSWER_MIN_GAP_MS : PLEXUS_SLOT_MS;
   }
 
   #silenceAt(path: Path): number {

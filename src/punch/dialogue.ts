@@ -32,6 +32,8 @@ export interface Dialogue {
   frame(path: Path, flag: HandshakeFlag, now: number): void;
   /** Something else arrived from a plausible address. False if it meant nothing. */
   other(from: Place, data: Uint8Array, now: number): boolean;
+  /** What an opener to a silent place may say instead of a legacy frame; undefined where it is to be one. */
+  greeting(path: Path, now: number): Buffer | undefined;
   tick(now: number): void;
   /** When {@link tick} has something to do next; infinity if never. */
   next(): number;

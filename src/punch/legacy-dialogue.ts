@@ -52,6 +52,10 @@ export class LegacyInviter implements Dialogue {
     return false;
   }
 
+  greeting(): undefined {
+    return undefined;
+  }
+
   tick(now: number): void {
     const proven = this.#proven;
     if (!proven) return;
@@ -100,6 +104,10 @@ export class LegacyAcceptor implements Dialogue {
     this.#desk.prove(path, 'traffic', now);
     this.#desk.settle();
     return true;
+  }
+
+  greeting(): undefined {
+    return undefined;
   }
 
   tick(now: number): void {

@@ -23,24 +23,33 @@ export const CANDIDATES_MAX = 8;
 export const PREFER_MS = 200;
 export const PREFER_UNHEARD_MS = 60;
 
+// --- greetings: openers that are a confirm already, which saves a round trip where they arrive
+/** To one silent address; with these, its 64 openers have 896 bytes. */
+export const GREETINGS_MAX = 16;
+
 // --- birthday sockets and port prediction (FEATURES section 4: 256 sockets, 1 024 probes at 5 ms find each other in 98 %)
 export const BIRTHDAY_SOCKETS = 256;
 /** Number of the first of them; the ones before are announced in messages. */
 export const BIRTHDAY_FIRST = 16;
 export const SWEEP_PROBES = 1_024;
 export const SWEEP_GAP_MS = 5;
-/** The second half of the probes takes its time: the peer may only now have got its letter. */
-export const SWEEP_SLOW_GAP_MS = 20;
+/** An acceptor's second half of the probes takes its time: the peer may only now have got its letter. */
+export const SWEEP_SLOW_GAP_MS = 12;
 export const SPREAD_GAP_MS = 0.5;
 /** When the sockets of the moving side send: again for what was lost, then so that mappings live (RFC 4787 REQ-5). */
 export const SPREAD_WAVES_MS: readonly number[] = [0, 400, 2_000];
 export const SPREAD_EVERY_MS = 15_000;
+/** When as many sockets again join in: where datagrams are lost, one search in 25 outlasts the first half of the probes. */
+export const SPREAD_AGAIN_MS = 2_500;
 /**
  * When further sockets send with the usual low TTL, where the first ones used a lower one: a carrier's NAT may be further
  * away than SECOND_HOPS. Not before: one opener that arrives at a NAT which such things spoil ends all chances behind it.
  */
 export const SPREAD_FURTHER_MS = 6_000;
-export const SPREAD_FURTHER_WAVES_MS: readonly number[] = [0, 400];
+/** The loud side of a meeting of two counting NATs: a single pair of ports fits, so what is lost has to be sent again. */
+export const MEETING_WAVES_MS: readonly number[] = [0, 400, 1_000, 1_800, 2_800, 4_200, 7_000];
+/** Waves of the sockets that come later. */
+export const SPREAD_LATER_WAVES_MS: readonly number[] = [0, 400];
 /** RELIABILITY section 4: datagrams of the birthday rung to one peer. */
 export const WIDE_MAX_DATAGRAMS = 2_048;
 /** RELIABILITY section 4: one birthday attempt a peer in this time. */

@@ -27,6 +27,8 @@ export interface MachineOptions {
   readonly confirmKey?: Uint8Array;
   /** Both sides also know the choice: several paths may be tried at once. */
   readonly chooses?: boolean;
+  /** The peer understands a choice that says where we see it. */
+  readonly tellsSeen?: boolean;
   /** May anything be sent there? Asked for each address that a datagram came from. */
   readonly allow: (endpoint: Endpoint) => boolean;
   /** May the wide attempts begin now? Asked again later if not; without it there are none. */
@@ -105,8 +107,8 @@ export class PunchMachine {
     else if (!options.chooses) this.#dialogue = new ConfirmDialogue(desk, options.role, options.confirmKey);
     else {
       const rungs = new Set(plan.attempts.map(({ rung }) => rung));
-      const { role, confirmKey } = options;
-      this.#dialogue = new ChoosingDialogue(desk, { role, confirmKey, rungs });
+      const { role, confirmKey, tellsSeen = false } = options;
+      this.#dialogue = new ChoosingDialogue(desk, { role, confirmKey, rungs, tellsSeen });
     }
   }
 
@@ -195,8 +197,16 @@ export class PunchMachine {
         this.#targets.probed(to.port);
       }
       this.#tried.add(rung);
-      this.#send(this.#legacy(0), { socket, endpoint: to }, ttl);
+      const place = { socket, endpoint: to };
+      const greeting = wide || ttl !== undefined ? undefined : this.#greeting(place);
+      this.#send(greeting ?? this.#legacy(0), place, ttl);
     }
+  }
+
+  #greeting(place: Place): Buffer | undefined {
+    const path = this.#path(place);
+    const greeting = path && this.#dialogue.greeting(path, this.#now);
+    return greeting && this.#budget.admitGreeting(place.endpoint.address) ? greeting : undefined;
   }
 
   get #givesUpEarly(): boolean {

@@ -43,9 +43,13 @@ export class Path implements Place {
   nonce: Buffer | undefined;
   peerNonces: readonly Buffer[] = [];
   confirmsSent = 0;
+  greetings = 0;
+  greetedAt: number | undefined;
   acknowledgedAt: number | undefined;
   /** Round trip of the confirmation, where it was not repeated before its answer. */
   rttMs: number | undefined;
+  /** Where the peer sees our socket, as it says itself. */
+  seen: Endpoint | undefined;
   readonly #distinct = new Set<string>();
 
   constructor({ socket, endpoint }: Place, { announced, rung }: PathOrigin) {
@@ -58,7 +62,8 @@ export class Path implements Place {
   acknowledged(now: number): void {
     if (this.acknowledgedAt !== undefined) return;
     this.acknowledgedAt = now;
-    if (this.confirmsSent === 1 && this.lastSent !== undefined) this.rttMs = now - this.lastSent;
+    const sentAt = this.confirmsSent === 1 ? this.lastSent : this.greetedAt;
+    if (this.greetings + this.confirmsSent === 1 && sentAt !== undefined) this.rttMs = now - sentAt;
   }
 
   /** Both directions work, and the peer holds the key. */

@@ -87,6 +87,8 @@ export interface PlanInput {
 
 const KNOCKS_MS = [0, 100, 300, 700, 1_500, 3_100] as const;
 const QUIET_MS = [0, 150, 500] as const;
+/** The acceptor's knocks: where its NAT moves, nothing but one of them leads to it. */
+const SWAPPED_MS = [0, 200, 600, 1_400, 3_000] as const;
 /** Thinner than PLEXUS_SLOT_MS: three rounds and the candidates share what a silent address may get. */
 const SLOW_MS = 3 * PLEXUS_SLOT_MS;
 
@@ -139,7 +141,7 @@ function firstRound({ role, own, peer, hops, measured }: PlanInput, legacy: bool
   const unwelcome = moving && !legacy && peer.report.filtering === 'address-and-port-dependent';
   if (role === 'invite' && !unwelcome) return [knocks(0, KNOCKS_MS)];
   const loudMs = moving && !unwelcome ? SWAP_EARLY_MS : SWAP_AFTER_MS;
-  return [quiet(0, peer.endpoint, ttl), knocks(loudMs, [0])];
+  return [quiet(0, peer.endpoint, ttl), knocks(loudMs, SWAPPED_MS)];
 }
 
 function quiet(socket: number, endpoint: Endpoint, ttl: number): Attempt {

@@ -30,6 +30,8 @@ export interface LadderOptions {
   readonly peerCandidates: readonly Candidate[];
   /** The peer speaks the choice, and asks for the birthday rung. */
   readonly chooses: boolean;
+  /** It reads where we see it. */
+  readonly tellsSeen?: boolean;
   readonly birthday: boolean;
   /** Who the peer is, for the limits of the birthday rung. */
   readonly peerKey: string;
@@ -73,6 +75,8 @@ export interface PunchResult {
   /** Round trip of the confirmation, where it was not repeated. */
   readonly rttMs?: number;
   readonly provenBy: ProvenBy;
+  /** Where the peer sees the socket that won, as it says itself. */
+  readonly seen?: Endpoint;
   readonly stats: Readonly<PunchStats> & {
     /** From the start to the proof, and to the hand-over after lingering. */
     readonly provenMs: number;
@@ -137,6 +141,7 @@ function makeMachine(o: PunchOptions, peer: Endpoint, start: number, admitWide: 
       timeoutMs: o.timeoutMs,
       ...(o.confirmKey ? { confirmKey: o.confirmKey } : {}),
       ...(o.ladder?.chooses && { chooses: true }),
+      ...(o.ladder?.tellsSeen && { tellsSeen: true }),
       allow: (endpoint) => isAllowedTarget(endpoint, o),
       admitWide,
       random: randomBytes,
@@ -225,6 +230,7 @@ export async function punch(o: PunchOptions): Promise<PunchResult> {
       confirmed: o.confirmKey !== undefined && path.authentic,
       ...(path.rttMs !== undefined && { rttMs: path.rttMs }),
       provenBy: by,
+      ...(path.seen && { seen: path.seen }),
       stats: { ...machine.stats, provenMs: (machine.provenAt ?? start) - start, elapsedMs: now() - start },
     };
   } finally {

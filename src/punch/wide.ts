@@ -4,15 +4,17 @@ import {
   BIRTHDAY_FIRST,
   BIRTHDAY_SOCKETS,
   MEETING_STEPS,
+  MEETING_WAVES_MS,
   NEAR_STEPS,
   PORT_MAX,
   PORT_MIN,
   PREDICTED_STEPS,
   SECOND_HOPS,
+  SPREAD_AGAIN_MS,
   SPREAD_EVERY_MS,
   SPREAD_FURTHER_MS,
-  SPREAD_FURTHER_WAVES_MS,
   SPREAD_GAP_MS,
+  SPREAD_LATER_WAVES_MS,
   SPREAD_WAVES_MS,
   SWEEP_GAP_MS,
   SWEEP_PROBES,
@@ -82,23 +84,23 @@ function spread(
     sockets: BIRTHDAY_SOCKETS,
     target: { kind: 'endpoint', endpoint },
     ...(!loud && { ttl: measured ? hops : Math.min(hops, SECOND_HOPS) }),
-    wavesMs: SPREAD_WAVES_MS,
+    wavesMs: loud ? MEETING_WAVES_MS : SPREAD_WAVES_MS,
     everyMs: SPREAD_EVERY_MS,
     gapMs: SPREAD_GAP_MS,
     packets: WIDE_MAX_DATAGRAMS,
     wide: true,
   };
-  if (measured || hops <= SECOND_HOPS) return [first];
-  const further: Attempt = {
-    ...first,
-    startMs: startMs + SPREAD_FURTHER_MS,
-    socket: BIRTHDAY_FIRST + BIRTHDAY_SOCKETS,
-    wavesMs: SPREAD_FURTHER_WAVES_MS,
+  const more = (afterMs: number, set: number): Attempt => {
+    const { everyMs: _once, ...rest } = first;
+    const socket = BIRTHDAY_FIRST + set * BIRTHDAY_SOCKETS;
+    return { ...rest, startMs: startMs + afterMs, socket, wavesMs: SPREAD_LATER_WAVES_MS };
   };
-  return [first, loud ? further : { ...further, ttl: hops }];
+  const out = kind === 'meet' ? [first] : [first, more(SPREAD_AGAIN_MS, 1)];
+  if (loud || measured || hops <= SECOND_HOPS) return out;
+  return [...out, { ...more(SPREAD_FURTHER_MS, 2), ttl: hops }];
 }
 
-function sweep({ peer }: PlanInput, startMs: number): Attempt[] {
+function sweep({ role, peer }: PlanInput, startMs: number): Attempt[] {
   const { address } = peer.endpoint;
   const step = peer.report.portStep;
   const common = { socket: 0, sockets: 1, wide: true } as const;
@@ -111,8 +113,10 @@ function sweep({ peer }: PlanInput, startMs: number): Attempt[] {
     gapMs,
     packets: SWEEP_PROBES,
   });
+  // An acceptor's spread began before its answer reached the inviter.
+  const gapMs = role === 'invite' ? SWEEP_GAP_MS : SWEEP_SLOW_GAP_MS;
   const quick = startMs + (step === undefined ? 0 : WIDE_LATER_MS);
-  const out = [probes(quick, SWEEP_GAP_MS), probes(quick + SWEEP_PROBES * SWEEP_GAP_MS, SWEEP_SLOW_GAP_MS)];
+  const out = [probes(quick, SWEEP_GAP_MS), probes(quick + SWEEP_PROBES * SWEEP_GAP_MS, gapMs)];
   if (step !== undefined) {
     const ports = PREDICTED_STEPS.map((steps) => wrap(lastPort(peer) + steps * step));
     out.unshift({

@@ -29,6 +29,8 @@ const CAP_CONFIRM = 'confirm';
 /** The sender knows the choice among several paths, and asks for the birthday rung where its plan has one. */
 const CAP_CHOICE = 'choice';
 const CAP_BIRTHDAY = 'birthday';
+/** The sender reads, in the choice, where the other side sees it. */
+const CAP_SEEN = 'seen';
 
 /** One side's fresh random contribution to a session; never reused. */
 export interface Contribution {
@@ -99,6 +101,7 @@ export function sealLetter(parts: LetterParts): SealedLetter {
       CAP_CONFIRM,
       CAP_CHOICE,
       CAP_BIRTHDAY,
+      CAP_SEEN,
       ...routeCaps(parts.route),
       ...(parts.use ? [parts.use] : []),
     ],
@@ -159,6 +162,7 @@ export function abilitiesOf(opened: Opened) {
     peerFresh: extension?.fresh ?? [],
     chooses: extension?.caps.includes(CAP_CHOICE) ?? false,
     birthday: extension?.caps.includes(CAP_BIRTHDAY) ?? false,
+    tellsSeen: extension?.caps.includes(CAP_SEEN) ?? false,
   };
 }
 

@@ -3,6 +3,7 @@ import { isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
 import type { Logger } from '../log.js';
 import { type LadderOptions, punch } from '../punch/puncher.js';
+import { classOf } from '../stun/sanity.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import type { UdpSocket } from '../util/udp.js';
 import type { Candidate } from '../wire/extension.js';
@@ -30,7 +31,9 @@ export interface PunchingParts {
   readonly place?: Pick<Passage, 'transport' | 'inner' | 'outer' | 'alien'>;
   readonly keys: SharedKeys;
   /** What the peer's message says about its place on the ladder. */
-  readonly abilities: Pick<LadderOptions, 'peerFresh' | 'chooses' | 'birthday'> & { readonly use?: Use };
+  readonly abilities: Pick<LadderOptions, 'peerFresh' | 'chooses' | 'birthday' | 'tellsSeen'> & {
+    readonly use?: Use;
+  };
   /** Smallest TTL that was seen to leave the own NATs; `--punch-hops` wins over it. */
   readonly hops: number | undefined;
   readonly reports?: { readonly own: NatReport; readonly peer: NatReport };
@@ -100,10 +103,22 @@ export async function openPassage(parts: PunchingParts): Promise<Passage> {
   return wrapPassage(parts, { ...result, alien: result.peer });
 }
 
+/**
+ * The own endpoint as the outside sees it. A NAT that moves gives each destination another one, and only the peer knows
+ * its own; what it says of a private network says nothing of the outside.
+ */
+function outerOf({ sockets, outer }: PunchingParts, socket: UdpSocket, seen: Endpoint | undefined): Endpoint {
+  if (seen && classOf(seen.address) === 'public') return seen;
+  return sockets.fresh.sockets.find((one) => one.socket === socket)?.outer ?? outer;
+}
+
 /** The passage to where the peer was found; logs and reports it. */
 export function wrapPassage(
   parts: PunchingParts,
-  found: Pick<Passage, 'alien' | 'how' | 'confirmed' | 'rttMs'> & { readonly socket?: UdpSocket },
+  found: Pick<Passage, 'alien' | 'how' | 'confirmed' | 'rttMs'> & {
+    readonly socket?: UdpSocket;
+    readonly seen?: Endpoint;
+  },
 ): Passage {
   const { context, session, role, host, peer, sockets, keys, log } = parts;
   const { settings } = context;
@@ -112,7 +127,7 @@ export function wrapPassage(
   const { transport, inner, outer, alien } = parts.place ?? {
     transport: 'udp',
     inner: socket.local,
-    outer: sockets.fresh.sockets.find((one) => one.socket === socket)?.outer ?? parts.outer,
+    outer: outerOf(parts, socket, found.seen),
     alien: found.alien,
   };
   const passage: Passage = {

@@ -1,11 +1,15 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { CONFIRM_FRAME_BYTES } from '../constants.js';
 import { AwlError } from '../errors.js';
+import type { Endpoint } from '../util/endpoint.js';
+import { maskSeen, readSeen, SEEN_BYTES, seenBytes } from './seen.js';
 
 /** Who sends: the side that invited or the side that accepted. */
 export type PunchRole = 'accept' | 'invite';
 
 export const CONFIRM_NONCE_BYTES = 8;
+/** A choice or its answer that says where its sender sees the other side. */
+export const SEEN_FRAME_BYTES = CONFIRM_FRAME_BYTES + SEEN_BYTES;
 export const CONFIRM_KEY_BYTES = 32;
 
 const MAC_BYTES = CONFIRM_FRAME_BYTES - CONFIRM_NONCE_BYTES;
@@ -66,7 +70,9 @@ export function directionKey(confirmKey: Uint8Array, sender: PunchRole): Buffer 
 
 function seal(key: Uint8Array, nonce: Uint8Array, type: Buffer, acknowledged: Uint8Array): Buffer {
   if (nonce.length !== CONFIRM_NONCE_BYTES) throw new RangeError('a nonce has 8 bytes');
-  const mac = createHmac('sha256', key).update(type).update(nonce).update(acknowledged).digest();
+  const mac = createHmac('sha256', key)
+    .update(Buffer.concat([type, nonce, acknowledged]))
+    .digest();
   return Buffer.concat([nonce, mac.subarray(0, MAC_BYTES)]);
 }
 
@@ -85,17 +91,58 @@ export function encodeConfirmAck(key: Uint8Array, nonce: Uint8Array, confirmNonc
   return seal(key, nonce, TYPE_ACK, confirmNonce);
 }
 
-/**
- * choice: nonce(8) || first 24 bytes of HMAC-SHA-256(key, 0x03 || nonce || nonce of the peer's confirm on this path).
- * The inviter says with it which of the paths that work becomes the passage.
- */
-export function encodeChoice(key: Uint8Array, nonce: Uint8Array, confirmNonce: Uint8Array): Buffer {
-  return seal(key, nonce, TYPE_CHOICE, confirmNonce);
+/** A choice or its answer, as read. */
+export interface Chosen {
+  readonly nonce: Buffer;
+  /** Where its sender sees us, if it says so. */
+  readonly seen?: Endpoint;
 }
 
-/** choice-ack: nonce(8) || first 24 bytes of HMAC-SHA-256(key, 0x04 || nonce || nonce of the choice). */
-export function encodeChoiceAck(key: Uint8Array, nonce: Uint8Array, choiceNonce: Uint8Array): Buffer {
-  return seal(key, nonce, TYPE_CHOICE_ACK, choiceNonce);
+/** nonce(8) || first 24 bytes of HMAC-SHA-256(key, type || nonce || other nonce || seen) || seen, masked; 32 or 50 bytes. */
+function sealSeen(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  type: Buffer,
+  other: Uint8Array,
+  seen?: Endpoint,
+): Buffer {
+  if (!seen) return seal(key, nonce, type, other);
+  const bytes = seenBytes(seen);
+  const sealed = seal(key, nonce, type, Buffer.concat([other, bytes]));
+  return Buffer.concat([sealed, maskSeen(key, nonce, bytes)]);
+}
+
+function openSeen(key: Uint8Array, data: Uint8Array, type: Buffer, other: Uint8Array): Chosen | undefined {
+  const sealed = data.subarray(0, CONFIRM_FRAME_BYTES);
+  const tail = data.subarray(CONFIRM_FRAME_BYTES);
+  if (tail.length !== 0 && tail.length !== SEEN_BYTES) return undefined;
+  const bytes = maskSeen(key, data.subarray(0, CONFIRM_NONCE_BYTES), tail);
+  const nonce = fits(sealed, (found) => seal(key, found, type, Buffer.concat([other, bytes])));
+  const seen = readSeen(bytes);
+  return nonce && { nonce, ...(seen && { seen }) };
+}
+
+/**
+ * choice: as {@link encodeConfirm} with type 0x03, and the nonce of the peer's confirm on this path behind its own.
+ * The inviter says with it which of the paths that work becomes the passage, and where it sees the peer.
+ */
+export function encodeChoice(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  confirmNonce: Uint8Array,
+  seen?: Endpoint,
+): Buffer {
+  return sealSeen(key, nonce, TYPE_CHOICE, confirmNonce, seen);
+}
+
+/** choice-ack: the same with type 0x04 and the nonce of the choice. */
+export function encodeChoiceAck(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  choiceNonce: Uint8Array,
+  seen?: Endpoint,
+): Buffer {
+  return sealSeen(key, nonce, TYPE_CHOICE_ACK, choiceNonce, seen);
 }
 
 function fits(data: Uint8Array, expected: (nonce: Uint8Array) => Buffer): Buffer | undefined {
@@ -114,16 +161,20 @@ export function isConfirmAck(key: Uint8Array, data: Uint8Array, confirmNonce: Ui
   return fits(data, (nonce) => encodeConfirmAck(key, nonce, confirmNonce)) !== undefined;
 }
 
-/** The nonce of a choice, made with `key`, of the path on which our confirm carried `confirmNonce`. */
+/** A choice, made with `key`, of the path on which our confirm carried `confirmNonce`; undefined for anything else. */
 export function decodeChoice(
   key: Uint8Array,
   data: Uint8Array,
   confirmNonce: Uint8Array,
-): Buffer | undefined {
-  return fits(data, (nonce) => encodeChoice(key, nonce, confirmNonce));
+): Chosen | undefined {
+  return openSeen(key, data, TYPE_CHOICE, confirmNonce);
 }
 
-/** Is this an acknowledgement, made with `key`, of the choice that carried `choiceNonce`? */
-export function isChoiceAck(key: Uint8Array, data: Uint8Array, choiceNonce: Uint8Array): boolean {
-  return fits(data, (nonce) => encodeChoiceAck(key, nonce, choiceNonce)) !== undefined;
+/** An acknowledgement, made with `key`, of the choice that carried `choiceNonce`; undefined for anything else. */
+export function decodeChoiceAck(
+  key: Uint8Array,
+  data: Uint8Array,
+  choiceNonce: Uint8Array,
+): Chosen | undefined {
+  return openSeen(key, data, TYPE_CHOICE_ACK, choiceNonce);
 }

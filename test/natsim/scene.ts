@@ -12,7 +12,7 @@ import type { Random } from './random.js';
 import { Host, type Link, World } from './world.js';
 
 export const STUN_SERVER: Endpoint = { address: '192.0.2.10', port: 3478 };
-export const TIMEOUT_MS = 60_000;
+export const TIMEOUT_MS = 30_000;
 
 /** `none`, one box or two (home, then carrier). */
 export type Boxes = readonly NatType[];
@@ -149,6 +149,7 @@ export function machine(
       timeoutMs: TIMEOUT_MS,
       ...(o.confirmKey ? { confirmKey: o.confirmKey } : {}),
       chooses: ladder,
+      tellsSeen: ladder,
       admitWide: () => true,
       allow: o.allow ?? ((endpoint) => isAllowedTarget(endpoint)),
       random: (bytes) => random.bytes(bytes),

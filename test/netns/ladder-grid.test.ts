@@ -18,6 +18,7 @@ interface Outcome {
   readonly provenMs?: number;
   readonly sent: readonly [number, number];
   readonly wide: readonly [number, number];
+  readonly seen: readonly [boolean, boolean];
 }
 
 /** Inviter and acceptor: each type at least once in each role, and every rung. scripts/grid does the whole grid. */
@@ -47,9 +48,12 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3'))(
 
     const find = (pair: string) => results.find(({ a, b }) => `${a}:${b}` === pair);
 
-    test.each(PAIRS.slice(0, -1))('%s: direct, and the payload gets through', (pair) => {
-      expect(find(pair)).toMatchObject({ ok: true });
-    });
+    test.each(PAIRS.slice(0, -1))(
+      '%s: direct, and the payload gets through and knows how it is seen',
+      (pair) => {
+        expect(find(pair)).toMatchObject({ ok: true, seen: [true, true] });
+      },
+    );
 
     test('two random symmetric NATs end within the limit and name the reason', () => {
       const outcome = find('symmetric:symmetric');

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import {
+  CONFIRM_FRAME_BYTES,
   HANDSHAKE_FRAME_BYTES,
   SILENT_MAX_BYTES,
   SILENT_MAX_DATAGRAMS,
@@ -21,7 +22,9 @@ test('a silent peer gets the capped number of openers and no answer', () => {
 test('all that goes to the announced address stays within the constant plus three times what came', () => {
   const budget = new Budget([PEER]);
   let bytes = 0;
-  while (budget.admitOpener(PEER)) bytes += HANDSHAKE_FRAME_BYTES;
+  while (budget.admitOpener(PEER)) {
+    bytes += budget.admitGreeting(PEER) ? CONFIRM_FRAME_BYTES : HANDSHAKE_FRAME_BYTES;
+  }
   budget.credit(PEER, 80);
   while (budget.admitAnswer(PEER, 32, false, 0)) bytes += 32;
   expect(bytes).toBeLessThanOrEqual(SILENT_MAX_BYTES + 3 * 80);

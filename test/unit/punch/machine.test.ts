@@ -213,6 +213,38 @@ describe('with a confirmation key', () => {
   });
 });
 
+describe('openers', () => {
+  const own = directionKey(KEY, 'invite');
+  const openers = (chooses: boolean) => {
+    const plan = planFor('invite', PEER, { chooses });
+    const machine = make({ role: 'invite', confirmKey: KEY, chooses, plan });
+    for (let at = 0; at < 20_000; at += 50) machine.tick(at);
+    return machine.take().filter(({ to }) => to.port === PEER.port);
+  };
+
+  test('are confirms at first where the peer knows the choice, the same one in each', () => {
+    const sent = openers(true).map(({ data }) => decodeConfirm(own, data)?.toString('hex'));
+    expect(sent.slice(0, 3)).toEqual([sent[0], sent[0], sent[0]]);
+    expect(sent[0]).toBeDefined();
+    expect(sent.filter((nonce) => nonce !== undefined).length).toBeLessThanOrEqual(16);
+  });
+
+  test('are frames of the handshake for a peer that does not', () => {
+    expect(openers(false).every(({ data }) => decodeFrame(SECRET, data)?.flag === 0)).toBe(true);
+  });
+
+  test('that were answered make a round trip of the passage, without another question', () => {
+    const theirs = directionKey(KEY, 'accept');
+    const machine = make({ role: 'invite', confirmKey: KEY, chooses: true });
+    machine.tick(0);
+    const nonce = decodeConfirm(own, machine.take()[0]?.data ?? Buffer.alloc(0)) ?? Buffer.alloc(8);
+    machine.datagram(PEER, encodeConfirmAck(theirs, randomBytes(8), nonce), 50);
+    machine.datagram(PEER, encodeConfirm(theirs, randomBytes(8)), 50);
+    expect(machine.provenAt).toBe(50);
+    expect(machine.take().filter(({ data }) => decodeConfirm(own, data)).length).toBe(0);
+  });
+});
+
 describe('an end', () => {
   test('comes after the timeout, whatever was heard', () => {
     const machine = make({ timeoutMs: 5000 });

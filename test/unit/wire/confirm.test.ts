@@ -1,9 +1,11 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { isAwlError } from '../../../src/errors.js';
+import { addressToBytes } from '../../../src/util/ip-bytes.js';
 import {
   type ConfirmKeyMaterial,
   decodeChoice,
+  decodeChoiceAck,
   decodeConfirm,
   deriveConfirmKey,
   directionKey,
@@ -11,7 +13,6 @@ import {
   encodeChoiceAck,
   encodeConfirm,
   encodeConfirmAck,
-  isChoiceAck,
   isConfirmAck,
 } from '../../../src/wire/confirm.js';
 
@@ -120,7 +121,7 @@ describe('the choice', () => {
   test('names one path and is read with the key of its direction only', () => {
     const choice = encodeChoice(key, nonce, path);
     expect(choice.length).toBe(32);
-    expect(decodeChoice(key, choice, path)).toEqual(nonce);
+    expect(decodeChoice(key, choice, path)).toEqual({ nonce });
     expect(decodeChoice(key, choice, Buffer.alloc(8, 3))).toBeUndefined();
     expect(decodeChoice(other, choice, path)).toBeUndefined();
   });
@@ -136,8 +137,30 @@ describe('the choice', () => {
       decodeConfirm(key, frame) !== undefined,
       isConfirmAck(key, frame, path),
       decodeChoice(key, frame, path) !== undefined,
-      isChoiceAck(key, frame, path),
+      decodeChoiceAck(key, frame, path) !== undefined,
     ]);
     expect(readings).toEqual([0, 1, 2, 3].map((row) => [0, 1, 2, 3].map((column) => row === column)));
+  });
+
+  test.each([
+    { address: '203.0.113.7', port: 40_001 },
+    { address: '2001:db8::7', port: 1 },
+  ])('and its answer say where the other side is seen, not in clear: $address', (seen) => {
+    const choice = encodeChoice(key, nonce, path, seen);
+    const answer = encodeChoiceAck(key, nonce, path, seen);
+    expect([choice.length, answer.length]).toEqual([50, 50]);
+    expect(decodeChoice(key, choice, path)).toEqual({ nonce, seen });
+    expect(decodeChoiceAck(key, answer, path)).toEqual({ nonce, seen });
+    expect(choice.includes(addressToBytes(seen.address))).toBe(false);
+  });
+
+  test('with any byte of what was seen changed or cut off is refused', () => {
+    const choice = encodeChoice(key, nonce, path, { address: '203.0.113.7', port: 40_001 });
+    for (let at = 0; at < choice.length; at++) {
+      const bad = Buffer.from(choice);
+      bad[at] = (bad[at] ?? 0) ^ 1;
+      expect(decodeChoice(key, bad, path)).toBeUndefined();
+      expect(decodeChoice(key, choice.subarray(0, at), path)).toBeUndefined();
+    }
   });
 });
