@@ -65,6 +65,7 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   HANDSHAKE_TIMEOUT: 'both sides tried, but no datagram came through',
   LIMIT_REACHED: 'too many sessions at once, or too many failures of one peer',
   TUNNEL_LOST: 'the tunnel stood, and then the peer or the path to it was gone',
+  TUNNEL_FORGOTTEN: 'awl was started anew on the other side, and the connection of --stdio cannot go on',
   NAT_IMPOSSIBLE: 'what both sides measured cannot be punched',
   TUNNEL_REFUSED: 'the peer runs no tunnel, or does not open what --stdio names',
   MEEPO_REFUSED: 'the daemon or the other Meepo node refuses; the message has its words',

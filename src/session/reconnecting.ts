@@ -8,7 +8,7 @@ import { greetOver, RELAYED } from './carrying.js';
 import type { Passage } from './passage.js';
 
 /** Between attempts to punch again; an invitation may itself take a minute to fail. */
-const PAUSE = { baseMs: 500, maxMs: 15_000 };
+export const PAUSE = { baseMs: 500, maxMs: 15_000 };
 
 /** A NAT pair seldom changes, and each attempt is a session for the peer: ever more seldom. */
 const SEEK_PAUSE = { baseMs: 30_000, maxMs: 30 * 60_000 };

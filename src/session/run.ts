@@ -10,9 +10,10 @@ import type { Passage } from './passage.js';
 import { exitStatus, runPayload } from './payload.js';
 import { ownRoute } from './route.js';
 import type { AcceptorSettings, SessionSettings } from './settings.js';
+import { runTunnels } from './starting-over.js';
 import { ensureStateDirectory, stateDirectory, stateKey } from './state-dir.js';
 import { runTubus } from './tubus.js';
-import { type Returning, runTunnel } from './tunnel.js';
+import type { Returning } from './tunnel.js';
 
 /**
  * The one-shot initiator: invites, punches, runs the payload.
@@ -96,7 +97,7 @@ async function use(passage: Passage, settings: SessionSettings, returning: Retur
   const { exec, tunnel, board } = settings;
   try {
     if (tunnel?.tubus) return await runTubus(passage, tunnel.tubus, settings);
-    if (tunnel) return await runTunnel(passage, tunnel, settings, returning);
+    if (tunnel) return await runTunnels(passage, tunnel, settings, returning);
     if (!exec) return 0;
     return exitStatus(await runPayload(passage, exec, settings));
   } finally {

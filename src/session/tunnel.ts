@@ -59,7 +59,7 @@ export interface Returning {
  * connection of `stdio`. Or the passage becomes the new path of a tunnel that lives already. The passage's port is
  * closed in any case.
  * @returns 0
- * @throws AwlError TUNNEL_REFUSED, TUNNEL_BIND, TUNNEL_LOST
+ * @throws AwlError TUNNEL_REFUSED, TUNNEL_BIND, TUNNEL_LOST; TUNNEL_FORGOTTEN if the peer was started anew meanwhile
  */
 export async function runTunnel(
   passage: Passage,
@@ -195,16 +195,22 @@ class TunnelSession {
           `the peer exports ${offered.join(', ') || 'nothing'}`,
       );
       this.#settings.onEvent?.({ event: 'tunnel-open', session, imports, offered });
-      const reason = await (wanted.stdio ? stdio(tunnel, wanted.stdio) : tunnel.closed);
-      const { sent, received } = tunnel.stats;
-      log.info(`tunnel closed: ${reason}; ${sent} bytes out, ${received} in`);
-      this.#settings.onEvent?.({ event: 'tunnel-closed', session, reason, sent, received });
+      this.#closed(tunnel, await (wanted.stdio ? stdio(tunnel, wanted.stdio) : tunnel.closed));
       return 0;
+    } catch (error) {
+      if (!wanted.stdio && isAwlError(error, 'TUNNEL_FORGOTTEN')) this.#closed(tunnel, error.message);
+      throw error;
     } finally {
       await Promise.all(listeners.map((listener) => listener.close()));
       await tunnel.close('the session ended');
       unwatch?.();
     }
+  }
+
+  #closed({ stats: { sent, received } }: Tunnel, reason: string): void {
+    const { session } = this.#passage;
+    this.#log.info(`tunnel closed: ${reason}; ${sent} bytes out, ${received} in`);
+    this.#settings.onEvent?.({ event: 'tunnel-closed', session, reason, sent, received });
   }
 }
 
@@ -214,7 +220,7 @@ async function stdio(tunnel: Tunnel, { target, ...streams }: NonNullable<TunnelS
     return 'the connection ended';
   } catch (error) {
     // The peer that is lost is a better reason than the connection that it took along.
-    await Promise.race([tunnel.closed, new Promise((resolve) => setImmediate(resolve))]);
+    if (tunnel.stats.state === 'closed') await tunnel.closed;
     throw error;
   }
 }

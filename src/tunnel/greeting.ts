@@ -87,7 +87,7 @@ function exchange(
 
 /**
  * How many records the peer has of the tunnel that goes on over this link: the first frame behind the hellos.
- * @throws AwlError TUNNEL_LOST if the peer does not go on
+ * @throws AwlError TUNNEL_LOST if the peer does not go on, TUNNEL_FORGOTTEN if it knows nothing of the tunnel
  */
 export function firstCount(link: Link): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -119,8 +119,8 @@ export function firstCount(link: Link): Promise<number> {
 }
 
 function forgotten(): AwlError {
-  return new AwlError('TUNNEL_REFUSED', 'the peer does not know the tunnel any more', {
-    hint: 'awl was started anew there, or waited in vain and gave up; start the session again',
+  return new AwlError('TUNNEL_FORGOTTEN', 'the peer does not know the tunnel any more', {
+    hint: 'awl was started anew there, or waited in vain and gave up; what was connected is gone: start the session again',
   });
 }
 

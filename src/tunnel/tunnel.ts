@@ -12,12 +12,13 @@ import {
   textFrame,
 } from '../wire/tunnel-frame.js';
 import type { TunnelHello } from '../wire/tunnel-hello.js';
-import { TUNNEL_CLOSE_MS, TUNNEL_DATAGRAM_BYTES } from '../wire/tunnel-limits.js';
+import { TUNNEL_BREAKS_MAX, TUNNEL_CLOSE_MS, TUNNEL_DATAGRAM_BYTES } from '../wire/tunnel-limits.js';
 import type { Channel } from './channel.js';
 import { Channels } from './channels.js';
 import { firstCount, type Greeted } from './greeting.js';
 import { type Link, lost } from './link.js';
 import { type ChannelHandler, Mux } from './mux.js';
+import { Patience } from './patience.js';
 import { Pulse } from './pulse.js';
 import { Sequence } from './sequence.js';
 import { Counters, type TunnelStats } from './stats.js';
@@ -56,13 +57,13 @@ export class Tunnel {
   readonly #datagrams = new Map<number, DatagramHandler>();
   readonly #channels: Channels;
   readonly #counters = new Counters();
+  readonly #patience: Patience;
   #onOffer: ((text: string) => void) | undefined;
   #offer: string | undefined;
   #link: Link | undefined;
   /** Where we are moving to. */
   #next: Link | undefined;
   #pulse: Pulse | undefined;
-  #patience: NodeJS.Timeout | undefined;
   #over = false;
   #resolveClosed: (reason: string) => void = () => {};
   #rejectClosed: (error: Error) => void = () => {};
@@ -76,6 +77,11 @@ export class Tunnel {
       this.#rejectClosed = reject;
     });
     this.closed.catch(() => {});
+    this.#patience = new Patience({
+      ms: options.reconnectMs ?? 0,
+      ...(options.role === 'invite' && { breaks: TUNNEL_BREAKS_MAX }),
+      over: (error) => this.#end(error),
+    });
     this.#sequence = new Sequence({
       onFrame: (frame) => this.#frame(frame),
       onLost: (error) => this.#lost(error),
@@ -170,13 +176,13 @@ export class Tunnel {
       if (this.#over || this.#next !== link) throw lost('another path was quicker');
       if (!inviting) this.#take(link);
       this.#next = undefined;
-      this.#counters[this.#patience ? 'reconnects' : 'moves'] += 1;
+      this.#counters[this.#patience.waiting ? 'reconnects' : 'moves'] += 1;
       this.#use(link, count);
       this.#options.onMoved?.();
     } catch (error) {
       if (this.#next === link) this.#next = undefined;
       void link.close(0);
-      if (isAwlError(error, 'TUNNEL_REFUSED')) this.#end(error);
+      if (isAwlError(error, 'TUNNEL_FORGOTTEN')) this.#end(error);
       else if (!this.#over && !this.#link) this.#wait(isAwlError(error) ? error : lost('it broke'));
       throw error;
     }
@@ -208,8 +214,7 @@ export class Tunnel {
   }
 
   #use(link: Link, peerGot: number): void {
-    clearTimeout(this.#patience);
-    this.#patience = undefined;
+    this.#patience.end();
     this.#link = link;
     link.datagrams.listen(({ channel, payload }) => this.#datagram(channel, payload));
     this.#pulse = new Pulse({
@@ -235,18 +240,7 @@ export class Tunnel {
   }
 
   #wait(error: AwlError): void {
-    const ms = this.#options.reconnectMs ?? 0;
-    if (ms <= 0) {
-      this.#end(error);
-      return;
-    }
-    if (this.#patience) return;
-    const seconds = Math.round(ms / 1000);
-    this.#patience = setTimeout(
-      () => this.#end(lost(`there was no new path within ${seconds} s (before that: ${error.message})`)),
-      ms,
-    );
-    this.#options.onLost?.(error);
+    if (this.#patience.begin(error)) this.#options.onLost?.(error);
   }
 
   #listenForAbort(): void {
@@ -280,7 +274,7 @@ export class Tunnel {
   #end(error: AwlError | undefined, reason = ''): void {
     if (this.#over) return;
     this.#over = true;
-    clearTimeout(this.#patience);
+    this.#patience.end();
     this.#pulse?.stop();
     if (!error) this.#sequence.send(bareFrame('bye', 0));
     this.#sequence.end();

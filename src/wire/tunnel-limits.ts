@@ -44,6 +44,9 @@ export const TUNNEL_START_MS = 10_000;
 export const TUNNEL_CLOSE_MS = 1_000;
 /** How long a tunnel without a path is kept for the next one; `--reconnect-timeout` changes it. */
 export const TUNNEL_RECONNECT_MS = 600_000;
+/** A tunnel whose path breaks more often than this within that time is given up by who would have to invite again. */
+export const TUNNEL_BREAKS_MAX = 8;
+export const TUNNEL_BREAKS_MS = 60_000;
 /** Tunnels of one peer that wait for another path at once: each may keep TUNNEL_KEPT_BYTES. */
 export const TUNNEL_WAITING_MAX = 4;
 /** How long the exporting side tries to reach a target. */

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { PassThrough } from 'node:stream';
 import { afterEach, expect, test } from 'vitest';
 import { greetOver } from '../../src/session/carrying.js';
 import { invite } from '../../src/session/initiator.js';
@@ -7,6 +8,8 @@ import { runAcceptor } from '../../src/session/run.js';
 import { firstCount } from '../../src/tunnel/greeting.js';
 import { Tunnel } from '../../src/tunnel/tunnel.js';
 import { deriveTunnelKeys } from '../../src/wire/tunnel-keys.js';
+import { beside, forgedTunnel, echoes as sendAndGet } from '../support/forged-tunnel.js';
+import { forge, UDX } from '../support/forger.js';
 import { serve, tunnelSettings } from '../support/tunnel.js';
 import { type Machine, makeWorld, until } from '../support/world.js';
 
@@ -69,7 +72,7 @@ test('a peer comes back over another passage and its connections go on; nobody e
   await echoes(channel, 'first path');
 
   const stolen = await greetOver(await passageOf(mallory), { ...HELLO, resume: token }, undefined);
-  await expect(firstCount(stolen.link)).rejects.toMatchObject({ code: 'TUNNEL_REFUSED' });
+  await expect(firstCount(stolen.link)).rejects.toMatchObject({ code: 'TUNNEL_FORGOTTEN' });
   await stolen.link.close(0);
   await echoes(channel, 'still the first path');
   expect(bob.lines.join('')).toContain('mallory@example.org/x wants to go on with a tunnel that is not here');
@@ -90,7 +93,46 @@ test('a peer that was started anew says that it knows nothing of the tunnel, and
   tunnel.token.fill(7);
   tunnel.carrier?.stream.destroy();
   await expect(tunnel.closed).rejects.toMatchObject({
-    code: 'TUNNEL_REFUSED',
+    code: 'TUNNEL_FORGOTTEN',
     message: 'the peer does not know the tunnel any more',
+  });
+});
+
+const reset = () => beside((packet) => [forge(packet, UDX.destroy)]);
+
+test('where the peer was started anew imports go on over a fresh tunnel; what was connected is reset', async () => {
+  const { alice, forger, session, stop, client, dial, forget } = await forgedTunnel();
+  await sendAndGet(client, 10_000);
+  forget();
+  forger.attack = reset();
+  const gone = once(client, 'close');
+  client.write(Buffer.alloc(50_000));
+  await gone;
+  const opened = () => alice.events.filter(({ event }) => event === 'tunnel-open').length;
+  await until('the next tunnel', () => opened() === 2, 30_000);
+  await sendAndGet(dial(), 10_000);
+  const said = alice.lines.filter((line) => line.includes('was started anew'));
+  expect(said).toHaveLength(1);
+  expect(said[0]).toContain('another one begins, connections that were open are reset');
+  expect(alice.events.find(({ event }) => event === 'tunnel-closed')).toMatchObject({
+    reason: 'the peer does not know the tunnel any more',
+  });
+  expect(alice.events.find(({ event }) => event === 'failed')).toBeUndefined();
+  stop.abort();
+  expect(await session).toBe(0);
+});
+
+test('where the peer was started anew --stdio ends with an error that says so: its connection is gone', async () => {
+  const [input, output] = [new PassThrough(), new PassThrough()];
+  const { forger, session, forget } = await forgedTunnel({ input, output });
+  input.write('first');
+  expect(String((await once(output, 'data'))[0])).toBe('first');
+  forget();
+  forger.attack = reset();
+  input.write(Buffer.alloc(50_000));
+  await expect(session).rejects.toMatchObject({
+    code: 'TUNNEL_FORGOTTEN',
+    exitCode: 75,
+    hint: expect.stringContaining('start the session again'),
   });
 });
