@@ -180,6 +180,8 @@ class MeepoRendezvous implements Rendezvous {
         } catch (error) {
           if (signal.aborted) return;
           const text = isAwlError(error) ? error.message : errorText(error);
+          // Somebody's entry is too large to be read past: go on behind all that lies there.
+          if (isAwlError(error, 'MESSAGE_TOO_LARGE')) after = await idOfNow(office.link, after, signal);
           this.#ctx.log.debug(`listening on Redis stops for a moment: ${text}`);
           await sleep(AGAIN_MS, signal).catch(() => {});
         }
@@ -210,6 +212,12 @@ class MeepoRendezvous implements Rendezvous {
     const receivedAt = new Date(Number(at.split('-')[0]));
     return { ...letter, id: at, receivedAt, ack };
   }
+}
+
+/** Now by the server's clock, as the id of an entry; `other` where it does not say. */
+async function idOfNow(link: RedisLink, other: string, signal: AbortSignal): Promise<string> {
+  const [seconds = ''] = texts(await link.command(['TIME'], signal).catch(() => undefined));
+  return /^\d+$/.test(seconds) ? `${Number(seconds) * 1000 + 999}-0` : other;
 }
 
 function texts(value: unknown): string[] {

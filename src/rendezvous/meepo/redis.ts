@@ -1,8 +1,9 @@
-import { AwlError, errorText } from '../../errors.js';
+import { AwlError, errorText, isAwlError } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import { backoffMs } from '../../util/backoff.js';
 import { formatHostPort } from '../../util/host-port.js';
 import type { RedisPlace } from './place.js';
+import { boundReplies } from './redis-inside.js';
 
 const CONNECT_MS = 5_000;
 /** Idle connections through NATs and load balancers need a word now and then; Meepo says one every 57 s. */
@@ -13,7 +14,7 @@ const BACKOFF = { baseMs: 250, maxMs: 5_000 } as const;
 export interface RedisLink {
   /** True while commands would be answered. */
   readonly ready: boolean;
-  /** @throws AwlError RENDEZVOUS_UNREACHABLE, RENDEZVOUS_REFUSED; the signal's reason */
+  /** @throws AwlError RENDEZVOUS_UNREACHABLE, RENDEZVOUS_REFUSED, MESSAGE_TOO_LARGE; the signal's reason */
   command(args: readonly string[], signal: AbortSignal): Promise<unknown>;
   /** Hears a channel, across reconnections. Such a link takes no other commands. */
   subscribe(channel: string, heard: (text: string) => void, signal: AbortSignal): Promise<void>;
@@ -37,48 +38,73 @@ export async function openRedis(
 ): Promise<RedisLink> {
   // Half a hundred files: only who uses Redis waits for them.
   const { createClient } = await import('redis');
+  boundReplies();
   signal.throwIfAborted();
   const name = formatHostPort(place);
   let once = false;
   let told = false;
-  const client = createClient({
-    socket: {
-      host: options.address,
-      port: place.port,
-      connectTimeout: CONNECT_MS,
-      reconnectStrategy: (attempt, cause) => (once || options.patient ? backoffMs(attempt, BACKOFF) : cause),
-      ...(place.tls && { tls: true as const, servername: place.host }),
-    },
-    database: place.database,
-    // Servers before 6 know nothing newer.
-    RESP: 2,
-    pingInterval: PING_MS,
-    ...(place.user !== undefined && { username: place.user }),
-    ...(place.password !== undefined && { password: place.password }),
-  });
-  client.on('error', (error: unknown) => {
-    if (!told) options.log.debug(`Redis ${name} is away: ${errorText(error)}`);
-    told = true;
-  });
-  client.on('ready', () => {
-    if (told) options.log.debug(`Redis ${name} is there again`);
-    once = true;
-    told = false;
-    options.onReady?.();
-  });
+  const make = () => {
+    const made = createClient({
+      socket: {
+        host: options.address,
+        port: place.port,
+        connectTimeout: CONNECT_MS,
+        reconnectStrategy: (attempt, cause) =>
+          once || options.patient ? backoffMs(attempt, BACKOFF) : cause,
+        ...(place.tls && { tls: true as const, servername: place.host }),
+      },
+      database: place.database,
+      // Servers before 6 know nothing newer.
+      RESP: 2,
+      pingInterval: PING_MS,
+      ...(place.user !== undefined && { username: place.user }),
+      ...(place.password !== undefined && { password: place.password }),
+    });
+    made.on('error', (error: unknown) => {
+      if (isAwlError(error, 'MESSAGE_TOO_LARGE')) renew(error);
+      else if (!told) options.log.debug(`Redis ${name} is away: ${errorText(error)}`);
+      told = true;
+    });
+    made.on('ready', () => {
+      if (told) options.log.debug(`Redis ${name} is there again`);
+      once = true;
+      told = false;
+      options.onReady?.();
+    });
+    return made;
+  };
+  let closed = false;
+  let fault: AwlError | undefined;
+  const channels: [string, (text: string) => void][] = [];
+  let client = make();
   const connected = client.connect().then(() => {});
   connected.catch(() => {});
+  /** What follows a reply that was cut off means nothing: a new connection, and what was heard is heard again. */
+  const renew = (why: AwlError) => {
+    if (!fault) options.log.warning(`Redis ${name}: ${why.message}`);
+    fault = why;
+    client.destroy();
+    if (closed) return;
+    client = make();
+    client.connect().catch(() => {});
+    for (const [channel, heard] of channels) client.subscribe(channel, heard).catch(() => {});
+  };
   const link: RedisLink = {
     get ready() {
       return client.isReady;
     },
     async command(args, ended) {
-      return guarded(client.sendCommand([...args]), name, ended);
+      const of = client;
+      return guarded(of.sendCommand([...args]), name, ended).catch((error: unknown) => {
+        throw of === client || !fault ? error : fault;
+      });
     },
     async subscribe(channel, heard, ended) {
+      channels.push([channel, heard]);
       await guarded(client.subscribe(channel, heard), name, ended);
     },
     close() {
+      closed = true;
       if (client.isOpen) client.destroy();
     },
   };
