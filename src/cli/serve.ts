@@ -7,6 +7,7 @@ import { runAcceptor } from '../session/run.js';
 import type { AcceptorSettings } from '../session/settings.js';
 import type { CommandContext } from './command.js';
 import { type ConfigFile, readConfig } from './config.js';
+import { growHeapFreely } from './heap.js';
 import { jsonLine, oneLine } from './io.js';
 import { fromEnvironment, mergeLevels } from './merge.js';
 import { warn } from './prepare.js';
@@ -32,6 +33,7 @@ interface Service {
 export async function runServe(context: CommandContext): Promise<number> {
   const { io, log, signal } = context;
   const services = await readServices(context);
+  if (services.some(({ settings }) => settings.tunnel)) growHeapFreely();
   const pool = new LinkPool();
   const json = context.options.flag('json');
   const statuses = await Promise.all(

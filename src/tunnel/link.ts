@@ -1,6 +1,13 @@
 import { AwlError, errorText } from '../errors.js';
-import { TUNNEL_QUEUE_BYTES } from '../wire/tunnel-limits.js';
-import { RecordOpener, RecordSealer } from '../wire/tunnel-record.js';
+import { BufferPool } from '../util/buffer-pool.js';
+import { TUNNEL_QUEUE_BYTES, TUNNEL_RECORD_BYTES, TUNNEL_SPARE_RECORDS } from '../wire/tunnel-limits.js';
+import {
+  frameRecord,
+  RECORD_LENGTH_BYTES,
+  RecordOpener,
+  RecordSealer,
+  TUNNEL_TAG_BYTES,
+} from '../wire/tunnel-record.js';
 import type { Carrier } from './carrier.js';
 import { Datagrams } from './datagrams.js';
 
@@ -19,6 +26,12 @@ export class Link {
   readonly datagrams: Datagrams;
   readonly #sealer: RecordSealer;
   readonly #opener: RecordOpener;
+  readonly #pool = new BufferPool(
+    RECORD_LENGTH_BYTES + TUNNEL_RECORD_BYTES + TUNNEL_TAG_BYTES,
+    TUNNEL_SPARE_RECORDS,
+  );
+  /** Sealed records that the peer may not have yet; until it has them the carrier may send from their memory. */
+  readonly #flight: Buffer[] = [];
   #user: LinkUser | undefined;
   #early: Buffer[] = [];
   #earlyBytes = 0;
@@ -74,15 +87,23 @@ export class Link {
     this.#early = [];
   }
 
+  /** Sends a record that nobody keeps and counts: part of how a tunnel begins. */
   write(plain: Uint8Array): void {
     if (this.#failure || this.#gone) return;
-    this.#put(this.#sealer.seal([plain]));
+    this.#put(this.#sealer.seal(frameRecord([plain], plain.length)));
   }
 
-  /** {@link write} of what has its length before it: where the stream itself encrypts, it goes out without a copy. */
+  /** Sends a record that has its length before it; see {@link acknowledged}. */
   writeFramed(framed: Buffer): void {
     if (this.#failure || this.#gone) return;
-    this.#put(this.#sealer.sealFramed(framed));
+    const record = this.#sealer.seal(framed, (length) => this.#pool.take(length));
+    if (record !== framed) this.#flight.push(record);
+    this.#put(record);
+  }
+
+  /** The peer has so many more of what {@link writeFramed} sent. */
+  acknowledged(count: number): void {
+    for (const record of this.#flight.splice(0, count)) this.#pool.give(record);
   }
 
   #put(record: Buffer): void {

@@ -1,5 +1,6 @@
+import { BufferPool } from '../util/buffer-pool.js';
 import { encodeFrameHeader, TUNNEL_FRAME_HEADER_BYTES, type TunnelFrame } from '../wire/tunnel-frame.js';
-import { TUNNEL_RECORD_BYTES } from '../wire/tunnel-limits.js';
+import { TUNNEL_RECORD_BYTES, TUNNEL_SPARE_RECORDS } from '../wire/tunnel-limits.js';
 import { frameRecord, RECORD_LENGTH_BYTES } from '../wire/tunnel-record.js';
 
 /**
@@ -10,6 +11,7 @@ export class Outbox {
   #parts: Uint8Array[] = [];
   #open = 0;
   readonly #records: Buffer[] = [];
+  readonly #pool = new BufferPool(RECORD_LENGTH_BYTES + TUNNEL_RECORD_BYTES, TUNNEL_SPARE_RECORDS);
   /** Number of the oldest record that is kept, and of the next one to take. */
   #first = 0;
   #next = 0;
@@ -39,7 +41,7 @@ export class Outbox {
   /** Ends the open record, a copy of what was added: the adder may use its memory again. */
   seal(): void {
     if (this.#open === 0) return;
-    const framed = frameRecord(this.#parts, this.#open);
+    const framed = frameRecord(this.#parts, this.#open, (length) => this.#pool.take(length));
     this.#parts = [];
     this.#open = 0;
     this.#records.push(framed);
@@ -47,13 +49,8 @@ export class Outbox {
     this.#waiting += plainLength(framed);
   }
 
-  /** The next record to send, once. */
+  /** The next record to send, once, with its length before it. */
   take(): Buffer | undefined {
-    return this.takeFramed()?.subarray(RECORD_LENGTH_BYTES);
-  }
-
-  /** The same with its length before it, as it goes over a stream that is encrypted itself. */
-  takeFramed(): Buffer | undefined {
     const framed = this.#records[this.#next - this.#first];
     if (!framed) return undefined;
     this.#next += 1;
@@ -62,14 +59,20 @@ export class Outbox {
   }
 
   /**
-   * The peer has the first `count` records; an old count changes nothing.
+   * The peer has the first `count` records; an old count changes nothing. Yields how many it did not have before;
+   * their memory is used again, so nobody may look at them any more.
    * @throws RangeError if the peer acknowledges what was never sent
    */
-  acknowledged(count: number): void {
+  acknowledged(count: number): number {
     if (count > this.#next) throw new RangeError('acknowledges what was never sent');
-    if (count <= this.#first) return;
-    for (const framed of this.#records.splice(0, count - this.#first)) this.#kept -= plainLength(framed);
+    if (count <= this.#first) return 0;
+    const fresh = this.#records.splice(0, count - this.#first);
+    for (const framed of fresh) {
+      this.#kept -= plainLength(framed);
+      this.#pool.give(framed);
+    }
     this.#first = count;
+    return fresh.length;
   }
 
   /**

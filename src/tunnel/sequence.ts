@@ -109,7 +109,7 @@ export class Sequence {
     this.flush();
     this.#over = true;
     for (;;) {
-      const record = this.#link && this.#outbox.takeFramed();
+      const record = this.#link && this.#outbox.take();
       if (!record) return;
       this.#link?.writeFramed(record);
     }
@@ -117,7 +117,7 @@ export class Sequence {
 
   #pump(): void {
     while (this.#link?.clear) {
-      const record = this.#outbox.takeFramed();
+      const record = this.#outbox.take();
       if (!record) break;
       this.#link.writeFramed(record);
     }
@@ -152,7 +152,7 @@ export class Sequence {
   }
 
   #acknowledged(count: number): void {
-    this.#checked(() => this.#outbox.acknowledged(count));
+    this.#checked(() => this.#link?.acknowledged(this.#outbox.acknowledged(count)));
     this.#wake();
   }
 

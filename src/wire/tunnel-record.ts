@@ -28,28 +28,21 @@ export class RecordSealer {
     this.#key = key;
   }
 
-  /** @throws RangeError if the parts together are longer than TUNNEL_RECORD_BYTES, or empty */
-  seal(parts: readonly Uint8Array[]): Buffer {
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    if (length === 0 || length > TUNNEL_RECORD_BYTES) throw new RangeError(`a record of ${length} bytes`);
-    if (!this.#key) return frameRecord(parts, length);
-    const record = Buffer.allocUnsafe(RECORD_LENGTH_BYTES + length + TUNNEL_TAG_BYTES);
+  /**
+   * Seals what {@link frameRecord} made; without a key that is the record. `allocate` yields the memory for it.
+   * @throws RangeError if it is longer than TUNNEL_RECORD_BYTES, or empty
+   */
+  seal(framed: Buffer, allocate: (length: number) => Buffer = Buffer.allocUnsafe): Buffer {
+    const length = framed.length - RECORD_LENGTH_BYTES;
+    if (length <= 0 || length > TUNNEL_RECORD_BYTES) throw new RangeError(`a record of ${length} bytes`);
+    if (!this.#key) return framed;
+    const record = allocate(framed.length + TUNNEL_TAG_BYTES);
     record.writeUInt32BE(length + TUNNEL_TAG_BYTES);
     const cipher = createCipheriv(CIPHER, this.#key, counterNonce(this.#counter++), OPTIONS);
-    let at = RECORD_LENGTH_BYTES;
-    for (const part of parts) {
-      const sealed = cipher.update(part);
-      sealed.copy(record, at);
-      at += sealed.length;
-    }
+    record.set(cipher.update(framed.subarray(RECORD_LENGTH_BYTES)), RECORD_LENGTH_BYTES);
     cipher.final();
-    cipher.getAuthTag().copy(record, at);
+    record.set(cipher.getAuthTag(), framed.length);
     return record;
-  }
-
-  /** {@link seal} of what {@link frameRecord} made; without a key that is the record. */
-  sealFramed(framed: Buffer): Buffer {
-    return this.#key ? this.seal([framed.subarray(RECORD_LENGTH_BYTES)]) : framed;
   }
 }
 
@@ -61,9 +54,12 @@ export class RecordOpener {
   readonly #key: Buffer | undefined;
   readonly #tag: number;
   #counter = 0;
-  #pieces: Uint8Array[] = [];
-  #held = 0;
-  #expected: number | undefined;
+  readonly #length = Buffer.alloc(RECORD_LENGTH_BYTES);
+  /** The record that is being put together, and how much of it, or of the length before it, is there. */
+  #record: Buffer | undefined;
+  #at = 0;
+  /** Where encrypted records are put together, one after the other. */
+  #space: Buffer | undefined;
   #failed = false;
 
   /** Without a key for bare records. */
@@ -72,31 +68,40 @@ export class RecordOpener {
     this.#tag = key ? TUNNEL_TAG_BYTES : 0;
   }
 
-  /** Bytes of a record that is not whole yet. */
+  /** Bytes of a record that is not whole yet, and of its length. */
   get held(): number {
-    return this.#held;
+    return this.#record ? RECORD_LENGTH_BYTES + this.#at : this.#at;
   }
 
   /** @throws AwlError MESSAGE_MALFORMED; the opener is of no use after that */
   *open(piece: Uint8Array): Generator<Buffer, void> {
     if (this.#failed) throw forged();
-    this.#pieces.push(piece);
-    this.#held += piece.length;
-    for (;;) {
-      if (this.#expected === undefined) {
-        if (this.#held < RECORD_LENGTH_BYTES) return;
-        this.#expected = this.#take(RECORD_LENGTH_BYTES).readUInt32BE();
-        const plain = this.#expected - this.#tag;
-        if (plain < 1 || plain > TUNNEL_RECORD_BYTES) {
-          this.#failed = true;
-          throw forged();
-        }
+    for (let at = 0; at < piece.length; ) {
+      const target = this.#record ?? this.#length;
+      const count = Math.min(target.length - this.#at, piece.length - at);
+      target.set(piece.subarray(at, at + count), this.#at);
+      at += count;
+      this.#at += count;
+      if (this.#at < target.length) return;
+      this.#at = 0;
+      if (!this.#record) {
+        this.#record = this.#room(this.#length.readUInt32BE());
+        continue;
       }
-      if (this.#held < this.#expected) return;
-      const sealed = this.#take(this.#expected);
-      this.#expected = undefined;
-      yield this.#key ? this.#decrypt(sealed, this.#key) : sealed;
+      this.#record = undefined;
+      yield this.#key ? this.#decrypt(target, this.#key) : target;
     }
+  }
+
+  #room(length: number): Buffer {
+    const plain = length - this.#tag;
+    if (plain < 1 || plain > TUNNEL_RECORD_BYTES) {
+      this.#failed = true;
+      throw forged();
+    }
+    if (!this.#key) return Buffer.allocUnsafe(length);
+    this.#space ??= Buffer.allocUnsafeSlow(TUNNEL_RECORD_BYTES + TUNNEL_TAG_BYTES);
+    return this.#space.subarray(0, length);
   }
 
   #decrypt(sealed: Buffer, key: Buffer): Buffer {
@@ -111,24 +116,18 @@ export class RecordOpener {
     }
     return plain;
   }
-
-  #take(count: number): Buffer {
-    this.#held -= count;
-    const first = this.#pieces[0];
-    if (first && first.length >= count) {
-      if (first.length === count) this.#pieces.shift();
-      else this.#pieces[0] = first.subarray(count);
-      return Buffer.from(first.buffer, first.byteOffset, count);
-    }
-    const all = Buffer.concat(this.#pieces);
-    this.#pieces = all.length > count ? [all.subarray(count)] : [];
-    return all.subarray(0, count);
-  }
 }
 
-/** `length (u32) || plaintext`: how a record goes over a stream that is encrypted itself. */
-export function frameRecord(parts: readonly Uint8Array[], length: number): Buffer {
-  const framed = Buffer.allocUnsafe(RECORD_LENGTH_BYTES + length);
+/**
+ * `length (u32) || plaintext`: how a record goes over a stream that is encrypted itself. `allocate` yields the memory
+ * for it.
+ */
+export function frameRecord(
+  parts: readonly Uint8Array[],
+  length: number,
+  allocate: (length: number) => Buffer = Buffer.allocUnsafe,
+): Buffer {
+  const framed = allocate(RECORD_LENGTH_BYTES + length);
   framed.writeUInt32BE(length);
   let at = RECORD_LENGTH_BYTES;
   for (const part of parts) {

@@ -10,7 +10,7 @@ import {
 } from '../../src/wire/tunnel-frame.js';
 import { readHello } from '../../src/wire/tunnel-hello.js';
 import { TUNNEL_CHANNELS_MAX, TUNNEL_DATA_BYTES } from '../../src/wire/tunnel-limits.js';
-import { RecordOpener, RecordSealer } from '../../src/wire/tunnel-record.js';
+import { frameRecord, RecordOpener, RecordSealer } from '../../src/wire/tunnel-record.js';
 import { formatTarget, parseExport, parseImport, parseTarget } from '../../src/wire/tunnel-target.js';
 import { deliver, type MuxEnd, muxEnd, openRecorded } from '../support/mux-pair.js';
 
@@ -47,7 +47,7 @@ test('records sealed once open whatever the cuts, and one flipped bit ends them'
       fc.option(fc.nat()),
       (plains, cuts, flip) => {
         const sealer = new RecordSealer(KEY);
-        const stream = Buffer.concat(plains.map((plain) => sealer.seal([plain])));
+        const stream = Buffer.concat(plains.map((plain) => sealer.seal(frameRecord([plain], plain.length))));
         const sent = Buffer.from(stream);
         if (flip !== null) sent[flip % sent.length] = (sent[flip % sent.length] ?? 0) ^ 0x04;
         const opener = new RecordOpener(KEY);

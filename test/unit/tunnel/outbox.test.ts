@@ -2,12 +2,15 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Outbox } from '../../../src/tunnel/outbox.js';
 import { decodeFrames, numberFrame } from '../../../src/wire/tunnel-frame.js';
+import { TUNNEL_DATA_BYTES } from '../../../src/wire/tunnel-limits.js';
+import { RECORD_LENGTH_BYTES } from '../../../src/wire/tunnel-record.js';
 
 const frame = (n: number) => numberFrame('ping', 0, n);
 
 /** The numbers in a record. */
-function numbers(record: Buffer | undefined): number[] {
-  return record ? [...decodeFrames(record)].map(({ body }) => Buffer.from(body).readUInt32BE()) : [];
+function numbers(framed: Buffer | undefined): number[] {
+  const record = framed?.subarray(RECORD_LENGTH_BYTES) ?? Buffer.alloc(0);
+  return [...decodeFrames(record)].map(({ body }) => Buffer.from(body).readUInt32BE());
 }
 
 type Step =
@@ -49,7 +52,9 @@ test('whatever is cut off, every frame arrives once and in order, and what was a
         } else if (one.do === 'acknowledge') {
           deliver(Math.ceil((flight.length * one.part) / 100));
           box.acknowledged(arrived);
-          expect(box.kept).toBe(flight.reduce((sum, record) => sum + record.length, box.waiting));
+          expect(box.kept).toBe(
+            flight.reduce((sum, record) => sum + record.length - RECORD_LENGTH_BYTES, box.waiting),
+          );
         } else {
           deliver(Math.floor((flight.length * one.part) / 100));
           flight = [];
@@ -91,4 +96,24 @@ test('the memory of what was added may be used again at once', () => {
   box.seal();
   body.fill('x');
   expect(box.take()?.toString().endsWith('abcd')).toBe(true);
+});
+
+test('the memory of a record is used again only after it was acknowledged, and it yields how many were', () => {
+  const box = new Outbox();
+  const add = (fill: number) =>
+    box.add({ type: 'data', channel: 1, body: Buffer.alloc(TUNNEL_DATA_BYTES, fill) });
+  const records = [1, 2, 3].map((fill) => {
+    add(fill);
+    box.seal();
+    return box.take() as Buffer;
+  });
+  expect(box.acknowledged(1)).toBe(1);
+  expect(box.acknowledged(1)).toBe(0);
+  add(4);
+  box.seal();
+  const next = box.take() as Buffer;
+  expect(next.buffer).toBe(records[0]?.buffer);
+  expect(records.slice(1).map((record) => record.at(-1))).toEqual([2, 3]);
+  box.resume(1);
+  expect([box.take(), box.take(), box.take()].map((record) => record?.at(-1))).toEqual([2, 3, 4]);
 });

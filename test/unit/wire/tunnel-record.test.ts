@@ -2,14 +2,14 @@ import { expect, test } from 'vitest';
 import { isAwlError } from '../../../src/errors.js';
 import { deriveTunnelKeys } from '../../../src/wire/tunnel-keys.js';
 import { TUNNEL_RECORD_BYTES } from '../../../src/wire/tunnel-limits.js';
-import { RecordOpener, RecordSealer } from '../../../src/wire/tunnel-record.js';
+import { frameRecord, RecordOpener, RecordSealer } from '../../../src/wire/tunnel-record.js';
 
 const KEY = Buffer.alloc(32, 7);
-const bytes = (...values: number[]) => Buffer.from(values);
+const framed = (bytes: Uint8Array | string) => frameRecord([Buffer.from(bytes as string)], bytes.length);
 
 function records(...texts: string[]): Buffer[] {
   const sealer = new RecordSealer(KEY);
-  return texts.map((text) => sealer.seal([Buffer.from(text)]));
+  return texts.map((text) => sealer.seal(framed(text)));
 }
 const opened = (opener: RecordOpener, ...pieces: Buffer[]) =>
   pieces.flatMap((piece) => [...opener.open(piece)]).map(String);
@@ -33,7 +33,7 @@ test('the vector of docs/PROTOCOL.md', () => {
   expect(keys.send.stream.toString('hex')).toBe(
     'ab988243c20f8cebe93bbcb1f87cbff4de6511b66ae876b3105fed30dcd61ab8',
   );
-  expect(new RecordSealer(keys.send.stream).seal([Buffer.from('awl')]).toString('hex')).toBe(
+  expect(new RecordSealer(keys.send.stream).seal(framed('awl')).toString('hex')).toBe(
     '000000139a6775ab84ba508cf45f29b3d11e2c12141b05',
   );
 });
@@ -63,7 +63,7 @@ test('a record that is repeated, left out, swapped or damaged ends everything', 
 
 test('a record that comes back from where it was sent does not open', () => {
   const { send, receive } = deriveTunnelKeys(KEY, 'invite');
-  const record = new RecordSealer(send.stream).seal([Buffer.from('mine')]);
+  const record = new RecordSealer(send.stream).seal(framed('mine'));
   refused(() => opened(new RecordOpener(receive.stream), record));
 });
 
@@ -77,6 +77,16 @@ test('a length that no record has is refused before anything is collected', () =
 
 test('the sealer refuses what its peer would', () => {
   const sealer = new RecordSealer(KEY);
-  expect(() => sealer.seal([])).toThrow(RangeError);
-  expect(() => sealer.seal([Buffer.alloc(TUNNEL_RECORD_BYTES), bytes(1)])).toThrow(RangeError);
+  expect(() => sealer.seal(framed(''))).toThrow(RangeError);
+  expect(() => sealer.seal(framed(Buffer.alloc(TUNNEL_RECORD_BYTES + 1)))).toThrow(RangeError);
+});
+
+test('a record that was handed out stays as it was when the next ones come', () => {
+  for (const key of [KEY, undefined]) {
+    const sealer = new RecordSealer(key);
+    const opener = new RecordOpener(key);
+    const [one] = [...opener.open(sealer.seal(framed('first')))];
+    expect([...opener.open(sealer.seal(framed('other')))].map(String)).toEqual(['other']);
+    expect(String(one)).toBe('first');
+  }
 });

@@ -1,0 +1,27 @@
+/**
+ * Large buffers that are used again. Garbage of this size is what V8's full collections are started by, and one that
+ * waits for a network lives too long for the quick ones.
+ */
+export class BufferPool {
+  readonly #size: number;
+  readonly #limit: number;
+  readonly #free: ArrayBuffer[] = [];
+
+  /** Buffers of up to `size` bytes, of which no more than `limit` wait to be used. */
+  constructor(size: number, limit: number) {
+    this.#size = size;
+    this.#limit = limit;
+  }
+
+  /** A buffer with whatever was in it before. One that is far smaller than the pool's is not worth a place in it. */
+  take(length: number): Buffer {
+    if (length > this.#size || length < this.#size / 8) return Buffer.allocUnsafe(length);
+    return Buffer.from(this.#free.pop() ?? new ArrayBuffer(this.#size), 0, length);
+  }
+
+  /** Gives one of {@link take} back; nobody may use it from now on. */
+  give({ buffer, byteOffset }: Buffer): void {
+    if (buffer.byteLength !== this.#size || byteOffset !== 0 || !(buffer instanceof ArrayBuffer)) return;
+    if (this.#free.length < this.#limit) this.#free.push(buffer);
+  }
+}
