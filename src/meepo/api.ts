@@ -162,7 +162,7 @@ function whyRefused({
   if (!local && !['127.0.0.1', 'localhost', '::1'].includes(host)) {
     return { status: 403, why: 'the Host header names no loopback address' };
   }
-  if (method === 'POST' && !/^application\/json\b/i.test(headers['content-type'] ?? '')) {
+  if (method === 'POST' && !/^application\/json *(;|$)/i.test(headers['content-type'] ?? '')) {
     return { status: 415, why: 'the content type must be application/json' };
   }
   return undefined;

@@ -33,7 +33,7 @@ export async function getKey(config: MeepoConfig, key: string): Promise<string> 
 async function yamlOf(text: string, key: string): Promise<unknown> {
   const { parse } = await import('yaml');
   try {
-    return parse(text, { maxAliasCount: 0 });
+    return parse(text, { maxAliasCount: 0, logLevel: 'error' });
   } catch (cause) {
     throw new AwlError('CONFIG_SYNTAX', `${key}: the value is no YAML`, { cause });
   }

@@ -108,7 +108,7 @@ export async function parseConfig(text: string): Promise<ReadConfig> {
   let root: unknown;
   try {
     // A file of a few lines needs no aliases; with them a short one becomes a huge one.
-    root = parse(text, { maxAliasCount: 0 });
+    root = parse(text, { maxAliasCount: 0, logLevel: 'error' });
   } catch (cause) {
     const why = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : '';
     throw bad(`the configuration is no YAML: ${why}`);
@@ -119,7 +119,7 @@ export async function parseConfig(text: string): Promise<ReadConfig> {
   const own = top['meepo'] === undefined || top['meepo'] === null ? {} : block(top['meepo'], 'meepo');
   const { id, ...rest } = own;
   if (id !== undefined) notes.push(ID_NOTE);
-  for (const [key, value] of Object.entries(rest)) check(key, value);
+  for (const [key, value] of Object.entries(rest)) check([key], value);
   for (const [key, names] of Object.entries(NAMES)) {
     const value = rest[key];
     if (value === undefined || value === null) continue;
@@ -160,18 +160,23 @@ function unknown(key: string): AwlError {
   });
 }
 
-function check(key: string, value: unknown): void {
+/** Blocks that may be none. */
+const NULLABLE = ['proxy', 'proxy.socks5', 'signaling', 'acl'];
+
+function check(path: readonly string[], value: unknown): void {
+  const key = path.join('.');
   let shape: unknown = SHAPE;
-  const [first = '', ...path] = key.split('.');
-  for (const part of [first, ...path])
-    shape = Object.hasOwn(shape as object, part) ? (shape as never)[part] : undefined;
-  if (shape === undefined) throw unknown(key);
+  for (const part of path) {
+    shape =
+      typeof shape === 'object' && Object.hasOwn(shape as object, part) ? (shape as never)[part] : undefined;
+    if (shape === undefined) throw unknown(key);
+  }
   if (typeof shape === 'function') {
     if (!(shape as Check)(value)) throw bad(`meepo.${key} has a value that it cannot have`);
     return;
   }
-  if (value === null) return;
-  for (const [name, inner] of Object.entries(block(value, `meepo.${key}`))) check(`${key}.${name}`, inner);
+  if (value === null && NULLABLE.includes(key)) return;
+  for (const [name, inner] of Object.entries(block(value, `meepo.${key}`))) check([...path, name], inner);
 }
 
 /** The file's text: indent of four, every key. */

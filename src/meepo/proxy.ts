@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createServer, isIP, type Server, type Socket } from 'node:net';
 import { AwlError, errorText, isAwlError } from '../errors.js';
 import type { Logger } from '../log.js';
@@ -27,7 +27,8 @@ export class MeepoProxy {
   readonly #options: ProxyOptions;
   readonly #sockets = new Set<Socket>();
   /** One teleportation for each peer, port and secret: nobody rides on what another has authorised. */
-  readonly #names = new Map<string, Promise<string>>();
+  readonly #names = new Map<string, string>();
+  readonly #making = new Map<string, Promise<string>>();
   readonly #server: Server;
   readonly #timer: NodeJS.Timeout;
   readonly #counts = new Map<Outcome, number>();
@@ -148,15 +149,14 @@ export class MeepoProxy {
     secret: string | undefined,
     signal: AbortSignal,
   ): Promise<string> {
-    const { node } = this.#options;
-    const digest = secret ? createHash('sha256').update(secret).digest('hex').slice(0, 8) : '';
-    const name = `socks5:${peer}:${port}${digest && `:${digest}`}`;
-    const making = this.#names.get(name);
+    const key = JSON.stringify([peer, port, secret ?? '']);
+    const making = this.#making.get(key);
     if (making) return making;
-    if (node.sources.get(name)) return Promise.resolve(name);
-    const made = this.#make(name, peer, port, secret).finally(() => this.#names.delete(name));
+    const known = this.#names.get(key);
+    if (known !== undefined && this.#options.node.sources.get(known)) return Promise.resolve(known);
+    const made = this.#make(key, peer, port, secret).finally(() => this.#making.delete(key));
     made.catch(() => {});
-    this.#names.set(name, made);
+    this.#making.set(key, made);
     return Promise.race([
       made,
       new Promise<never>((_resolve, reject) => {
@@ -165,11 +165,15 @@ export class MeepoProxy {
     ]);
   }
 
-  async #make(name: string, peer: string, port: number, secret: string | undefined): Promise<string> {
+  async #make(key: string, peer: string, port: number, secret: string | undefined): Promise<string> {
     const { node } = this.#options;
+    for (const [old, name] of this.#names) if (!node.sources.get(name)) this.#names.delete(old);
+    // The peer sees the name, so that nothing of the secret may be in it.
+    const name = `socks5:${peer}:${port}${secret ? `:${randomBytes(4).toString('hex')}` : ''}`;
     const transport = await node.transports.ensure(peer);
     const request = { peer, remote: `127.0.0.1:${port}`, name, network: 'socks5' } as const;
     await node.sources.create(transport, { ...request, ...(secret && { secret }) });
+    this.#names.set(key, name);
     return name;
   }
 

@@ -132,6 +132,7 @@ export class Sources {
     const { transport } = source;
     if (source.streams.size >= STREAMS_PER_PEER) throw new AwlError('LIMIT_REACHED', 'too many connections');
     source.count += 1;
+    source.idleSince = performance.now();
     const label = `${name}:${source.count}`;
     await transport.conversation.request('doTeleport', encodeBody({ Name: name, Label: label }), signal);
     const stream = await transport.link.openStream(label);

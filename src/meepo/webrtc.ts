@@ -73,10 +73,7 @@ export async function offerWebrtc(settings: WebrtcSettings, events: LinkEvents):
     // Without a channel there is nothing to offer; the real one makes this very one.
     pc.createDataChannel(IGNORED);
     await pc.setLocalDescription(await pc.createOffer());
-    const accept = async (answer: string) => {
-      const sdp = restrainSdp(answer, { allowLoopback: settings.onlyAddress !== undefined });
-      await pc.setRemoteDescription({ type: 'answer', sdp });
-    };
+    const accept = (answer: string) => describe(pc, 'answer', answer, settings);
     return { sdp: await gathered(pc), link, accept };
   } catch (error) {
     await link.close();
@@ -84,7 +81,25 @@ export async function offerWebrtc(settings: WebrtcSettings, events: LinkEvents):
   }
 }
 
-/** Answers an offer. @throws AwlError STUN_UNREACHABLE; Error for a description that cannot be used */
+/** Takes the peer's description, its candidates restrained, and answers an offer. @throws AwlError MESSAGE_MALFORMED */
+async function describe(
+  pc: RTCPeerConnection,
+  type: 'offer' | 'answer',
+  text: string,
+  settings: WebrtcSettings,
+): Promise<void> {
+  const sdp = restrainSdp(text, { allowLoopback: settings.onlyAddress !== undefined });
+  try {
+    // Without it nothing would ever be gathered.
+    if (!/^m=application /m.test(sdp)) throw new Error('it has no data channels');
+    await pc.setRemoteDescription({ type, sdp });
+    if (type === 'offer') await pc.setLocalDescription(await pc.createAnswer());
+  } catch (cause) {
+    throw new AwlError('MESSAGE_MALFORMED', 'the session description cannot be used', { cause });
+  }
+}
+
+/** Answers an offer. @throws AwlError STUN_UNREACHABLE, MESSAGE_MALFORMED */
 export async function answerWebrtc(
   settings: WebrtcSettings,
   offer: string,
@@ -93,9 +108,7 @@ export async function answerWebrtc(
   const pc = await connection(settings);
   const link = new WebrtcLink(pc, events);
   try {
-    const sdp = restrainSdp(offer, { allowLoopback: settings.onlyAddress !== undefined });
-    await pc.setRemoteDescription({ type: 'offer', sdp });
-    await pc.setLocalDescription(await pc.createAnswer());
+    await describe(pc, 'offer', offer, settings);
     return { sdp: await gathered(pc), link };
   } catch (error) {
     await link.close();
