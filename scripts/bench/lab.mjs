@@ -30,6 +30,8 @@ export async function withLab(work) {
   const repos = { a: join(folder, 'a'), b: join(folder, 'b') };
   const lab = {
     folder,
+    /** Name of the role's namespace. */
+    ns: (role) => `${process.env.NATLAB_PREFIX ?? 'nl'}-${name}-${role}`,
     /** Runs a command in one of the machines, to its end. */
     run: (role, ...command) =>
       execFileSync(netlab, ['exec', '-n', name, role, '--', ...command], {
