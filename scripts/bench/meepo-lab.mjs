@@ -18,7 +18,8 @@ const DHT_PORT = 49_737;
 
 await withLab(async (lab) => {
   const url = way === 'redis' ? `redis://${SERVER}:6379/1` : `hyperdht://${SERVER}:${DHT_PORT}`;
-  if (way === 'redis') lab.start('s', 'redis-server', '--bind', SERVER, '--save', '', '--protected-mode', 'no');
+  if (way === 'redis')
+    lab.start('s', 'redis-server', '--bind', SERVER, '--save', '', '--protected-mode', 'no');
   else lab.awl('s', 'hub', `--listen=${SERVER}`, `--dht-port=${DHT_PORT}`);
   const folder = (role) => join(lab.folder, `meepo-${role}`);
   const command = (role, ...args) => [
@@ -80,7 +81,8 @@ await withLab(async (lab) => {
     await meepo('a', 'transport', 'close', peer);
     await sleep(500);
   }
-  if (again.length > 0) console.log(`${way}: teleport over a new path, median     ${Math.round(median(again))} ms`);
+  if (again.length > 0)
+    console.log(`${way}: teleport over a new path, median     ${Math.round(median(again))} ms`);
   const rss = ['a', 'b'].map((role) => Math.round(rssOf(nodes[role].child.pid)));
   console.log(`memory of source and sink                 ${rss.join(' and ')} MB`);
   if (values.log) console.log(`--- a\n${nodes.a.log}\n--- b\n${nodes.b.log}`);

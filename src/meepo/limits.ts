@@ -10,9 +10,9 @@ export const GATHER_MS = 17_000;
 export const CONNECT_MS = 20_000;
 /** A real node loses its last answer, and then crashes, if the connection ends right behind it. */
 export const LINGER_MS = 2_500;
-/** Between two awls: until their own path must be there, before WebRTC is tried; and what STUN may take of it. */
-export const PASSAGE_MS = 5_000;
-export const PASSAGE_STUN_MS = 1_500;
+/** Between two awls: until their own path must be there, a birthday search included; and when WebRTC is tried beside it. */
+export const PASSAGE_MS = 18_000;
+export const FALLBACK_MS = 5_000;
 /** A disconnected path that comes back within this time is the same path. */
 export const LOST_MS = 15_000;
 
@@ -20,7 +20,7 @@ export const LOST_MS = 15_000;
 export const TRANSPORTS_MAX = 128;
 /** Offers that are answered side by side, and per peer in a minute. */
 export const OFFERS_MAX = 16;
-export const OFFERS_PER_PEER = 10;
+export const OFFERS_PER_PEER = 20;
 /** Offers remembered, so that one that is played again costs nothing. */
 export const OFFERS_SEEN = 4_096;
 /** Control requests of a peer that are worked on at once, that wait, and sessions remembered against replay. */

@@ -29,6 +29,10 @@ export interface NodeOptions {
   readonly redis?: RedisPlace;
   /** A rendezvous that carries offers instead; the node closes it. */
   readonly letters?: Rendezvous;
+  /** Awl's own paths to nodes that are awl, too; default true. */
+  readonly passages?: boolean;
+  /** Ask the router for ports for them; default true. */
+  readonly portMapping?: boolean;
   /** Signal through peers, too, and for them. */
   readonly selfmesh?: boolean;
   /** Never send a secret to a node that is no awl: a real one takes only a form that it can use elsewhere. */
@@ -74,16 +78,17 @@ export class MeepoNode {
 
   /** @throws AwlError CONFIG_SYNTAX for a rule that is none */
   constructor(options: NodeOptions) {
-    const { keys, log, webrtc, redis } = options;
+    const { keys, log, webrtc, redis, passages, portMapping } = options;
     this.#options = options;
     this.id = keys.id;
     this.access = new Access(options.access);
     this.sources = new Sources({ id: keys.id, log, awlSecretsOnly: options.awlSecretsOnly === true });
     this.sinks = new Sinks({ id: keys.id, access: this.access, log });
     this.transports = new Transports({
-      keys,
-      webrtc,
-      log,
+      ...{ keys, webrtc, log },
+      ...(passages !== undefined && { passages }),
+      ...(portMapping !== undefined && { portMapping }),
+      onlyAwls: !redis,
       signalers: () => this.#signalers(),
       handlers: (transport) => this.#handlers(transport),
       broadcast: async (transport, packet) => this.#mesh?.receive(packet, transport),

@@ -1,45 +1,32 @@
 import { isAwlError } from '../errors.js';
-import { type Endpoint, formatEndpoint, parseEndpoint } from '../util/endpoint.js';
+import type { SideWord } from '../session/side.js';
+import { formatEndpoint, parseEndpoint } from '../util/endpoint.js';
+import { meansToJson, readMeans } from '../wire/extension.js';
 
-/** What one awl node tells another inside its sealed description, so that they need no WebRTC. */
-export interface PassageWord {
-  /** Where the node is seen: by a STUN server, else its own address. */
-  readonly at: Endpoint;
-  /** Its own addresses. */
-  readonly hosts: readonly Endpoint[];
-  /** 64-bit puzzle, as in a reference. */
-  readonly puzzle: bigint;
-  /** X25519 public key of this one attempt. */
-  readonly dh: Buffer;
-}
+/** That the sender is awl and offers no path of awl's own: WebRTC it is. */
+export const NO_WORD = JSON.stringify({ v: 2 });
 
-const HOSTS_MAX = 8;
-
-/** `{"v":1,"at":"ip:port","hosts":[…],"z":"16 hex digits","dh":"base64url"}` */
-export function encodePassageWord({ at, hosts, puzzle, dh }: PassageWord): string {
-  return JSON.stringify({
-    v: 1,
-    at: formatEndpoint(at),
-    hosts: hosts.slice(0, HOSTS_MAX).map(formatEndpoint),
-    z: puzzle.toString(16).padStart(16, '0'),
-    dh: dh.toString('base64url'),
-  });
+/**
+ * What one awl node tells another inside its sealed description, so that they need no WebRTC:
+ * `{"v":2,"at":"ip:port","z":"16 hex digits","dh":…,"cand":…,"fresh":…,"nat":…,"caps":…}`, the last five as in an
+ * extension.
+ */
+export function encodePassageWord({ outer, puzzle, ...means }: SideWord): string {
+  const z = puzzle.toString(16).padStart(16, '0');
+  return JSON.stringify({ v: 2, at: formatEndpoint(outer), z, ...meansToJson(means) });
 }
 
 /** Undefined for what another version may say; the peer is awl all the same, and WebRTC is left. */
-export function decodePassageWord(text: string): PassageWord | undefined {
+export function decodePassageWord(text: string): SideWord | undefined {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null) return undefined;
-    const { v, at, hosts, z, dh } = value as Readonly<Record<string, unknown>>;
-    const endpoint = typeof at === 'string' ? parseEndpoint(at) : undefined;
-    if (v !== 1 || !endpoint || !Array.isArray(hosts) || typeof z !== 'string' || typeof dh !== 'string') {
-      return undefined;
-    }
-    const key = Buffer.from(dh, 'base64url');
-    if (!/^[0-9a-f]{16}$/.test(z) || key.length !== 32 || hosts.length > HOSTS_MAX) return undefined;
-    const own = hosts.map((one) => (typeof one === 'string' ? parseEndpoint(one) : undefined));
-    return { at: endpoint, hosts: own.filter((one) => one !== undefined), puzzle: BigInt(`0x${z}`), dh: key };
+    const fields = new Map<string, unknown>(Object.entries(value));
+    const { v, at, z } = value as Readonly<Record<string, unknown>>;
+    const outer = typeof at === 'string' ? parseEndpoint(at) : undefined;
+    if (v !== 2 || !outer || typeof z !== 'string' || !/^[0-9a-f]{16}$/.test(z)) return undefined;
+    const means = readMeans(fields);
+    return means.dh && { ...means, outer, puzzle: BigInt(`0x${z}`) };
   } catch (error) {
     if (isAwlError(error) || error instanceof SyntaxError) return undefined;
     throw error;

@@ -6,6 +6,14 @@ import { CANDIDATES_MAX } from './limits.js';
 const AWL = 'a=x-awl:';
 const AWL_MAX_CHARS = 4096;
 
+/** A description that offers nothing but what awl nodes tell each other. */
+export const BARE_SDP = 'v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n';
+
+/** Does the description offer WebRTC? */
+export function hasMedia(sdp: string): boolean {
+  return /^m=/m.test(sdp);
+}
+
 export interface SdpRules {
   /** Candidates on 127/8 and ::1: tests and demos on one machine. */
   readonly allowLoopback: boolean;

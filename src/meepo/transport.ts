@@ -4,6 +4,7 @@ import type { Packet } from '../wire/meepo/packet.js';
 import { Conversation, type Handler } from './conversation.js';
 import { LOST_MS } from './limits.js';
 import type { ChannelInfo, LinkEvents, LinkState, MeepoLink } from './link.js';
+import { PassageLink } from './passage-link.js';
 
 export interface TransportOptions {
   readonly keys: MeepoKeys;
@@ -51,6 +52,11 @@ export class Transport {
   get link(): MeepoLink {
     if (!this.#link) throw new Error('the transport is not connected');
     return this.#link;
+  }
+
+  /** The link if it is awl's own path. */
+  get passageLink(): PassageLink | undefined {
+    return this.#link instanceof PassageLink ? this.#link : undefined;
   }
 
   /** For a link that is being made; what it says counts until another link is used. */
@@ -114,7 +120,8 @@ export class Transport {
 
   #changed(state: LinkState): void {
     clearTimeout(this.#lost);
-    if (state === 'disconnected') {
+    // Awl's own path is looked for anew, and knows itself how long that is worth it.
+    if (state === 'disconnected' && !this.passageLink) {
       this.#lost = setTimeout(() => void this.close(), LOST_MS);
       this.#lost.unref();
     }

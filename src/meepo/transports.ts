@@ -1,27 +1,29 @@
 import { AwlError, errorText, isAwlError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { deadline } from '../util/sleep.js';
-import { type Descriptor, openAnswer, openOffer, sealAnswer, sealOffer } from '../wire/meepo/descriptor.js';
+import type { Descriptor } from '../wire/meepo/descriptor.js';
 import { parseMeepoId } from '../wire/meepo/id.js';
 import type { MeepoKeys } from '../wire/meepo/keys.js';
-import { CONNECT_MS, OFFERS_MAX, OFFERS_PER_PEER, OFFERS_SEEN, TRANSPORTS_MAX } from './limits.js';
+import { Answering } from './answering.js';
+import { Dialling } from './dialling.js';
+import { CONNECT_MS, TRANSPORTS_MAX } from './limits.js';
 import { LoopbackLink } from './loopback.js';
-import { PassageHalf } from './passage.js';
-import { awlAttribute, withAwlAttribute } from './sdp.js';
-import { Seen } from './seen.js';
+import { Passages } from './passages.js';
 import type { Signaler } from './signaling.js';
 import { Transport, type TransportOptions } from './transport.js';
-import { answerWebrtc, offerWebrtc, type WebrtcSettings } from './webrtc.js';
+import type { WebrtcSettings } from './webrtc.js';
 
-/** Where there is no path of awl's own to offer: that it is awl all the same. */
-const NO_WORD = JSON.stringify({ v: 1 });
-const MINUTE_MS = 60_000;
 /** Two offers that crossed on the way are this near in time. */
 const CROSSED_MS = 30_000;
 
 export interface TransportsOptions extends Pick<TransportOptions, 'handlers' | 'broadcast' | 'onStream'> {
   readonly keys: MeepoKeys;
   readonly webrtc: WebrtcSettings;
+  /** Awl's own paths to nodes that are awl; default true. */
+  readonly passages?: boolean;
+  readonly portMapping?: boolean;
+  /** Real nodes cannot be reached by what carries our offers. */
+  readonly onlyAwls?: boolean;
   readonly log: Logger;
   /** Ways to reach a peer, tried in this order. */
   readonly signalers: () => readonly Signaler[];
@@ -36,15 +38,33 @@ export class Transports {
     string,
     { readonly transport: Transport; readonly done: Promise<Transport> }
   >();
-  readonly #answering = new Set<Transport>();
-  readonly #seen = new Seen(OFFERS_SEEN);
-  readonly #rate = new Map<string, number[]>();
+  readonly #passages: Passages | undefined;
+  readonly #dial: Dialling;
+  readonly #answering: Answering;
   readonly #closing = new AbortController();
   /** Paths that worked, so far. */
   connectedEver = 0;
 
   constructor(options: TransportsOptions) {
+    const { keys, webrtc, log, portMapping, onlyAwls = false } = options;
     this.#options = options;
+    if (options.passages !== false) {
+      const ports = portMapping === undefined ? {} : { portMapping };
+      this.#passages = new Passages({ id: keys.id, webrtc, log, ...ports });
+    }
+    const passages = this.#passages;
+    const carry = (peer: string, offer: Descriptor) => this.#carry(peer, offer);
+    this.#dial = new Dialling({ keys, webrtc, passages, onlyAwls, carry, log });
+    this.#answering = new Answering({
+      ...{ keys, webrtc, passages, log },
+      dialling: this.#dial,
+      make: (peer) => this.#make(peer, peer),
+      install: (transport) => this.#install(transport),
+      settle: (transport) => this.#settle(transport),
+      current: (peer) => this.#current.get(peer),
+      full: (peer) => this.#current.size >= TRANSPORTS_MAX && !this.#current.has(peer),
+      closing: this.#closing.signal,
+    });
   }
 
   /** Working paths, and those that are being made. */
@@ -83,77 +103,16 @@ export class Transports {
 
   async close(): Promise<void> {
     this.#closing.abort(new AwlError('MEEPO_UNAVAILABLE', 'the node stops'));
-    const all = [...this.all, ...this.#answering];
-    await Promise.all(all.map((transport) => transport.close()));
+    await Promise.all([this.#answering.close(), ...this.all.map((transport) => transport.close())]);
+    this.#passages?.close();
   }
 
   /**
    * Answers an offer of whoever signed it.
    * @throws AwlError MESSAGE_MALFORMED, MESSAGE_REPLAYED, LIMIT_REACHED
    */
-  async answer(offer: Descriptor): Promise<Descriptor> {
-    const { keys, log, webrtc } = this.#options;
-    const { sdp, secret } = openOffer(keys, offer);
-    const peer = offer.ID;
-    if (peer === keys.id) throw new AwlError('MESSAGE_MALFORMED', 'an offer of our own came back');
-    if (!this.#seen.add(offer.UserData['randPubk'] ?? '')) {
-      throw new AwlError('MESSAGE_REPLAYED', 'the offer came before');
-    }
-    this.#guard(peer);
-    const transport = this.#make(peer, peer);
-    this.#answering.add(transport);
-    try {
-      const word = awlAttribute(sdp);
-      const events = transport.newEvents();
-      const [half, begun] = await Promise.all([
-        word === undefined ? undefined : PassageHalf.prepare(webrtc).catch(() => undefined),
-        answerWebrtc(webrtc, sdp, events),
-      ]);
-      transport.use(begun.link, events);
-      transport.bindingKey = secret.key;
-      transport.isAwl = word !== undefined;
-      const own = withAwlAttribute(begun.sdp, half?.word ?? NO_WORD);
-      if (half && word) void this.#meet(transport, half, { role: 'accept', word, offer: sdp, answer: own });
-      void this.#settle(transport)
-        .catch((error: unknown) => log.debug(`transport from ${peer}: ${errorText(error)}`))
-        .finally(() => this.#answering.delete(transport));
-      return sealAnswer(keys, secret, own);
-    } catch (error) {
-      this.#answering.delete(transport);
-      await transport.close();
-      throw error;
-    }
-  }
-
-  /** Tries awl's own path; true if it is there. Whatever becomes of it, the port is no longer ours. */
-  async #meet(
-    transport: Transport,
-    half: PassageHalf,
-    how: Pick<Parameters<PassageHalf['connect']>[0], 'role' | 'word' | 'offer' | 'answer'>,
-  ): Promise<boolean> {
-    const { log } = this.#options;
-    const events = transport.newEvents();
-    try {
-      const { signal } = this.#closing;
-      const link = await half.connect({ ...how, peer: transport.peer, events, log, signal });
-      transport.use(link, events);
-      return true;
-    } catch (error) {
-      log.debug(`no path of awl to ${transport.peer}, WebRTC is left: ${errorText(error)}`);
-      await half.close();
-      return false;
-    }
-  }
-
-  #guard(peer: string): void {
-    const now = performance.now();
-    const recent = (this.#rate.get(peer) ?? []).filter((at) => at > now - MINUTE_MS);
-    const full = this.#current.size >= TRANSPORTS_MAX && !this.#current.has(peer);
-    if (full || this.#answering.size >= OFFERS_MAX || recent.length >= OFFERS_PER_PEER) {
-      throw new AwlError('LIMIT_REACHED', 'too many transports');
-    }
-    if (this.#rate.size > OFFERS_SEEN) this.#rate.clear();
-    this.#rate.set(peer, [...recent, now]);
+  answer(offer: Descriptor): Promise<Descriptor> {
+    return this.#answering.answer(offer);
   }
 
   #make(peer: string, offerer: string): Transport {
@@ -174,14 +133,28 @@ export class Transports {
     parseMeepoId(peer);
     this.#closing.signal.throwIfAborted();
     const { keys } = this.#options;
-    const transport = this.#make(peer, keys.id);
-    const done = (peer === keys.id ? this.#loop(transport) : this.#dial(transport)).finally(() =>
-      this.#dialling.delete(peer),
-    );
+    const lost = this.#current.get(peer);
+    const transport = lost ?? this.#make(peer, keys.id);
+    const work = peer === keys.id ? this.#loop(transport) : lost ? this.#back(lost) : this.#open(transport);
+    const done = work.finally(() => this.#dialling.delete(peer));
     done.catch(() => {});
     const entry = { transport, done };
     this.#dialling.set(peer, entry);
     return entry;
+  }
+
+  /** Connections wait on a lost path: it is looked for anew. If the peer has forgotten them, there is nothing to keep. */
+  async #back(lost: Transport): Promise<Transport> {
+    const { peer } = lost;
+    try {
+      await lost.passageLink?.comeBack(this.#closing.signal);
+      if (lost.state === 'connected') return lost;
+    } catch (error) {
+      this.#closing.signal.throwIfAborted();
+      if (lost.state === 'connected') return lost;
+      if (lost.state !== 'closed') throw isAwlError(error) ? error : this.#noPath(error);
+    }
+    return this.#open(this.#make(peer, this.#options.keys.id));
   }
 
   async #loop(transport: Transport): Promise<Transport> {
@@ -192,49 +165,31 @@ export class Transports {
     return this.#install(transport);
   }
 
-  async #dial(transport: Transport): Promise<Transport> {
-    const { keys, webrtc, log } = this.#options;
+  async #open(transport: Transport): Promise<Transport> {
+    const { log } = this.#options;
     const { peer } = transport;
-    let half: PassageHalf | undefined;
     try {
-      const events = transport.newEvents();
-      const [prepared, offer] = await Promise.all([
-        PassageHalf.prepare(webrtc).catch(() => undefined),
-        offerWebrtc(webrtc, events),
-      ]);
-      half = prepared;
-      transport.use(offer.link, events);
-      const own = withAwlAttribute(offer.sdp, half?.word ?? NO_WORD);
-      const { descriptor, secret } = sealOffer(keys, peer, own);
-      const sdp = openAnswer(peer, secret, await this.#signal(peer, descriptor));
-      const word = awlAttribute(sdp);
-      transport.bindingKey = secret.key;
-      transport.isAwl = word !== undefined;
-      const met =
-        half &&
-        word &&
-        (await this.#meet(transport, half, { role: 'invite', word, offer: own, answer: sdp }));
-      if (!met) await offer.accept(sdp);
-      if (word === undefined) await half?.close();
-      return await this.#settle(transport);
+      await this.#dial.open(transport, this.#closing.signal);
+      return this.#install(transport);
     } catch (error) {
-      await half?.close();
       await transport.close();
       // The peer's own offer may have come through meanwhile.
       const other = this.#current.get(peer);
       if (other?.state === 'connected') return other;
       log.info(`no transport to ${peer}: ${errorText(error)}`);
-      throw isAwlError(error)
-        ? error
-        : new AwlError('MEEPO_UNAVAILABLE', errorText(error), {
-            hint: 'no path was found; are both transport.iceServers lists reachable?',
-            cause: error,
-          });
+      throw isAwlError(error) ? error : this.#noPath(error);
     }
   }
 
+  #noPath(cause: unknown): AwlError {
+    return new AwlError('MEEPO_UNAVAILABLE', errorText(cause), {
+      hint: 'no path was found; are both transport.iceServers lists reachable?',
+      cause,
+    });
+  }
+
   /** The first way that brings an answer. */
-  async #signal(peer: string, offer: Descriptor): Promise<Descriptor> {
+  async #carry(peer: string, offer: Descriptor): Promise<Descriptor> {
     let last: unknown = new AwlError('MEEPO_UNAVAILABLE', 'no signaling is configured', {
       hint: 'set signaling.url: awl meepo config set signaling.url=redis://HOST:PORT/1',
     });

@@ -68,6 +68,11 @@ export class Gathering {
     await Promise.race([this.settled, sleep(ms, signal)]).catch(() => {});
   }
 
+  /** Own addresses, as far as they are known by now. */
+  get hosts(): readonly Endpoint[] {
+    return this.#host;
+  }
+
   /** What is known by now. */
   list(outer: Endpoint): Candidate[] {
     const srflx = [...this.#beside, ...this.#parts.reflexive()];

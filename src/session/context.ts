@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { AwlError } from '../errors.js';
 import { formatName, type IdentityName, isComplete, type PartialName } from '../identity/names.js';
@@ -83,8 +82,4 @@ export function requireName(name: PartialName, flag: string): IdentityName {
   throw new AwlError('USAGE_MISSING', `${flag} needs owner and pin, but is "${formatName(name)}"`, {
     hint: `write ${flag}=owner/pin, for example ${flag}=me@example.org/laptop`,
   });
-}
-
-export function newSessionId(): string {
-  return randomBytes(3).toString('hex');
 }

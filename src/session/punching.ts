@@ -8,16 +8,23 @@ import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import type { UdpSocket } from '../util/udp.js';
 import type { Candidate } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
-import type { SessionContext } from './context.js';
-import type { SharedKeys } from './exchange.js';
+import type { SharedKeys } from './contribution.js';
+import type { EventSink } from './events.js';
 import { type HostParty, type PeerParty, partyKey } from './parties.js';
 import type { Passage, Role } from './passage.js';
 import { postMortem, sideOf } from './prediction.js';
+import type { SessionSettings } from './settings.js';
 import type { SessionSockets } from './sockets.js';
 import type { Use } from './use.js';
 
+/** What punching asks of the settings. */
+export type PunchSettings = Pick<
+  SessionSettings,
+  'app' | 'hops' | 'handshakeTimeoutMs' | 'allowPrivate' | 'allowLoopback'
+>;
+
 export interface PunchingParts {
-  readonly context: SessionContext;
+  readonly context: { readonly settings: PunchSettings; readonly emit: EventSink };
   readonly session: string;
   readonly role: Role;
   readonly host: HostParty;

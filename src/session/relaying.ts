@@ -13,6 +13,7 @@ import { lookupName } from '../util/name-lookup.js';
 import { sleep } from '../util/sleep.js';
 import type { Candidate } from '../wire/extension.js';
 import { relaySession } from '../wire/relay.js';
+import type { SessionContext } from './context.js';
 import type { Passage } from './passage.js';
 import { openPassage, type PunchingParts, wrapPassage } from './punching.js';
 import { ownRoute, type Route } from './route.js';
@@ -50,6 +51,7 @@ export async function relayCandidates(
 }
 
 export interface PathParts extends PunchingParts {
+  readonly context: SessionContext;
   /** What the peer's letter says of the ways that it goes. */
   readonly peerRoute: Route;
 }

@@ -24,9 +24,15 @@ export interface TcpPlaces {
   close(): Promise<void>;
 }
 
+/** What a tunnel that tries TCP asks of the settings. */
+export type TcpUpgradeSettings = Pick<
+  SessionSettings,
+  'stun' | 'bind' | 'tcp' | 'allowPrivate' | 'allowLoopback'
+>;
+
 export interface PlacesOptions {
   readonly passage: Passage;
-  readonly settings: SessionSettings;
+  readonly settings: TcpUpgradeSettings;
   /** Acceptors listen, too: where no NAT is between both, that is quicker than meeting halfway. */
   readonly onConnection?: (socket: Socket) => void;
   readonly log: Logger;
@@ -66,7 +72,7 @@ export async function findTcpPlaces(o: PlacesOptions): Promise<TcpPlaces> {
 }
 
 /** The bind of the session, in the family of the passage. */
-function anyOf({ inner, alien }: Passage, { bind }: SessionSettings): string {
+function anyOf({ inner, alien }: Passage, { bind }: TcpUpgradeSettings): string {
   const wanted = familyOf(alien);
   for (const { address } of [inner, bind]) if (familyOf({ address, port: 0 }) === wanted) return address;
   return wanted === 6 ? '::' : '0.0.0.0';

@@ -12,8 +12,7 @@ import { decodeOffer, encodeOffer, type TunnelOffer } from '../wire/tunnel-offer
 import { deriveTunnelTcpKeys } from '../wire/tunnel-tcp-keys.js';
 import { RELAYED } from './carrying.js';
 import type { Passage } from './passage.js';
-import type { SessionSettings } from './settings.js';
-import { findTcpPlaces } from './tcp-places.js';
+import { findTcpPlaces, type TcpUpgradeSettings } from './tcp-places.js';
 import { TcpRace } from './tcp-race.js';
 
 /** From our offer to the end of all tries; the tunnel runs over UDP meanwhile. */
@@ -26,7 +25,7 @@ export interface UpgradeParts {
   /** The UDP passage that the tunnel runs on now. */
   readonly passage: Passage;
   readonly hello: TunnelHello;
-  readonly settings: SessionSettings;
+  readonly settings: TcpUpgradeSettings;
   readonly log: Logger;
 }
 
@@ -128,7 +127,7 @@ async function goOn(
 }
 
 /** What the address filter allows, and the very address at which UDP found the peer. */
-function mayConnect(to: Endpoint, { alien }: Passage, settings: SessionSettings): boolean {
+function mayConnect(to: Endpoint, { alien }: Passage, settings: TcpUpgradeSettings): boolean {
   if (to.port < 1024) return false;
   return to.address === alien.address || isAllowedTarget(to, settings);
 }

@@ -35,6 +35,9 @@ export interface Extension {
   readonly caps: readonly string[];
 }
 
+/** How the sender can be met: what other signed messages of awl say, too. */
+export type Means = Pick<Extension, 'dh' | 'cand' | 'fresh' | 'nat' | 'caps'>;
+
 const MAX_ITEMS = 16;
 const MAX_FRESH = 4;
 const APP_MAX_CHARS = 128;
@@ -54,22 +57,8 @@ function malformed(what: string): AwlError {
  * @throws AwlError MESSAGE_MALFORMED, MESSAGE_TOO_LARGE if our own reader would refuse it
  */
 export function encodeExtension(extension: Extension): Buffer {
-  const { v, kind, app, to, exp, re, dh, cand, fresh, nat, caps } = extension;
-  const bytes = Buffer.from(
-    JSON.stringify({
-      v,
-      kind,
-      app,
-      to,
-      exp,
-      re,
-      dh: dh?.toString('base64url'),
-      cand: cand.map(({ type, endpoint }) => ({ t: type, a: formatEndpoint(endpoint) })),
-      fresh: fresh?.map(formatEndpoint),
-      nat: nat && encodeNat(nat),
-      caps,
-    }),
-  );
+  const { v, kind, app, to, exp, re } = extension;
+  const bytes = Buffer.from(JSON.stringify({ v, kind, app, to, exp, re, ...meansToJson(extension) }));
   decodeExtension(bytes);
   return bytes;
 }
@@ -106,16 +95,26 @@ export function decodeExtension(bytes: Uint8Array): Extension {
   const app = string(fields.get('app'), 'app', /^[^\p{Cc}\p{Cs}]+$/u, APP_MAX_CHARS);
   const to = string(fields.get('to'), 'to', SHA256_HEX);
   const re = optional(fields, 're', (value) => string(value, 're', SHA256_HEX));
+  return { v, kind, app, to, exp, ...(re !== undefined && { re }), ...readMeans(fields) };
+}
+
+/** The members of the JSON object that say {@link Means}; undefined ones are left out when it is written. */
+export function meansToJson({ dh, cand, fresh, nat, caps }: Means): Readonly<Record<string, unknown>> {
+  return {
+    dh: dh?.toString('base64url'),
+    cand: cand.map(({ type, endpoint }) => ({ t: type, a: formatEndpoint(endpoint) })),
+    fresh: fresh?.map(formatEndpoint),
+    nat: nat && encodeNat(nat),
+    caps,
+  };
+}
+
+/** Reads what {@link meansToJson} writes. @throws AwlError MESSAGE_MALFORMED */
+export function readMeans(fields: ReadonlyMap<string, unknown>): Means {
   const dh = optional(fields, 'dh', readKey);
   const nat = optional(fields, 'nat', (value) => decodeNat(value) ?? fail('nat is not a NAT report'));
   const fresh = optional(fields, 'fresh', (value) => list(value, 'fresh', MAX_FRESH).map(readPlace));
   return {
-    v,
-    kind,
-    app,
-    to,
-    exp,
-    ...(re !== undefined && { re }),
     ...(dh && { dh }),
     cand: optional(fields, 'cand', (value) => list(value, 'cand').map(readCandidate)) ?? [],
     ...(fresh && { fresh }),
@@ -145,7 +144,11 @@ function object(value: unknown, what: string): object {
   return value;
 }
 
-function optional<T>(fields: Map<string, unknown>, name: string, read: (value: unknown) => T): T | undefined {
+function optional<T>(
+  fields: ReadonlyMap<string, unknown>,
+  name: string,
+  read: (value: unknown) => T,
+): T | undefined {
   return fields.has(name) ? read(fields.get(name)) : undefined;
 }
 

@@ -9,9 +9,9 @@ const MAX_LINES = 300;
 const STAGES: readonly (readonly string[])[] = [
   ['index.ts'],
   ['cli'],
-  ['session'],
-  // A payload house like the tunnel, but it opens paths of its own: it signals over Redis, punches, and runs tunnels.
+  // A payload house like the tunnel, but it carries the messages of its sessions itself.
   ['meepo'],
+  ['session'],
   ['rendezvous', 'stun', 'punch', 'relay', 'launch', 'tunnel'],
   ['wire', 'identity'],
   ['util'],
