@@ -20,7 +20,7 @@ await withLab(async (lab) => {
   const url = way === 'redis' ? `redis://${SERVER}:6379/1` : `hyperdht://${SERVER}:${DHT_PORT}`;
   if (way === 'redis')
     lab.start('s', 'redis-server', '--bind', SERVER, '--save', '', '--protected-mode', 'no');
-  else lab.awl('s', 'hub', `--listen=${SERVER}`, `--dht-port=${DHT_PORT}`);
+  else lab.awl('s', 'dht-node', `--listen=${SERVER}`);
   const folder = (role) => join(lab.folder, `meepo-${role}`);
   const command = (role, ...args) => [
     'netns',
