@@ -6,7 +6,6 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { silentLogger } from '../../dist/log.js';
 import { MeepoNode } from '../../dist/meepo/node.js';
-import { PassageHalf } from '../../dist/meepo/passage.js';
 import { parseRedisUrl } from '../../dist/rendezvous/meepo/place.js';
 import { meepoKeys } from '../../dist/wire/meepo/keys.js';
 
@@ -15,13 +14,13 @@ const BYTES = 32 * MB;
 const ECHOES = 500;
 const CROWD = 200;
 const [mode = 'passage', role, ...rest] = process.argv.slice(2);
-if (mode === 'webrtc') PassageHalf.prepare = async () => undefined;
 
 const node = (redis) =>
   new MeepoNode({
     keys: meepoKeys(),
     webrtc: { iceServers: [], onlyAddress: '127.0.0.1' },
     access: {},
+    passages: mode !== 'webrtc',
     redis: parseRedisUrl(redis),
     log: silentLogger,
   });
