@@ -23,6 +23,8 @@ export interface DiallingOptions {
   readonly onlyAwls: boolean;
   /** Hands an offer to the peer and yields its answer. */
   readonly carry: (peer: string, offer: Descriptor) => Promise<Descriptor>;
+  /** Gets ready for that. Never rejects. */
+  readonly refresh: () => Promise<void>;
   readonly log: Logger;
 }
 
@@ -58,13 +60,13 @@ export class Dialling {
    * @throws AwlError MEEPO_UNAVAILABLE, MEEPO_REFUSED, HANDSHAKE_TIMEOUT; Error when the path breaks; the signal's reason
    */
   async open(transport: Transport, signal: AbortSignal): Promise<void> {
-    const { passages, onlyAwls } = this.#options;
+    const { onlyAwls } = this.#options;
     const { peer } = transport;
-    const preparing = passages?.prepare(signal);
+    const preparing = this.#prepare(signal);
     if (onlyAwls || this.#awls.has(peer)) {
       const half = await preparing;
       if (half && (await this.#bare(transport, half, signal))) return;
-      await this.#full(transport, passages?.prepare(signal), signal);
+      await this.#full(transport, this.#prepare(signal), signal);
       return;
     }
     await this.#full(transport, preparing, signal);
@@ -75,13 +77,19 @@ export class Dialling {
    * @throws AwlError MEEPO_UNAVAILABLE, MEEPO_REFUSED, and as the punch; the signal's reason
    */
   async passage(peer: string, signal: AbortSignal): Promise<Passage> {
-    const half = await this.#options.passages?.prepare(signal);
+    const half = await this.#prepare(signal);
     if (!half) throw new AwlError('MEEPO_UNAVAILABLE', 'this machine has no address that a peer could reach');
     try {
       return await this.#meet(peer, half, await this.#ask(peer, BARE_SDP, half.word), signal);
     } finally {
       await half.side.close();
     }
+  }
+
+  async #prepare(signal: AbortSignal): Promise<PassageHalf | undefined> {
+    const { passages, refresh } = this.#options;
+    const [half] = await Promise.all([passages?.prepare(signal), refresh()]);
+    return half;
   }
 
   /** Offers awl's own path alone. False if the peer cannot take that. */
@@ -105,7 +113,7 @@ export class Dialling {
   /** Offers WebRTC, and awl's own path beside it. */
   async #full(
     transport: Transport,
-    preparing: Promise<PassageHalf | undefined> | undefined,
+    preparing: Promise<PassageHalf | undefined>,
     signal: AbortSignal,
   ): Promise<void> {
     const { webrtc } = this.#options;
@@ -114,7 +122,7 @@ export class Dialling {
     const [half, begun] = await Promise.all([
       preparing,
       offerWebrtc(webrtc, events).catch(async (error: unknown) => {
-        await (await preparing)?.side.close();
+        await (await preparing.catch(() => undefined))?.side.close();
         throw error;
       }),
     ]);

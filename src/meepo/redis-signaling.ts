@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { AwlError, errorText, isAwlError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { addressesOf, type RedisPlace } from '../rendezvous/meepo/place.js';
 import { openRedis, type RedisLink } from '../rendezvous/meepo/redis.js';
 import { formatHostPort } from '../util/host-port.js';
-import { sleep } from '../util/sleep.js';
+import { deadline, sleep, untilAborted } from '../util/sleep.js';
 import { type Descriptor, verifyDescriptor } from '../wire/meepo/descriptor.js';
 import { decodeEvent, EVENT_MAX_CHARS, encodeEvent, type MeepoEvent } from '../wire/meepo/event.js';
 import { newSession } from './conversation.js';
@@ -15,6 +16,12 @@ import type { SignalingStatus } from './status.js';
 /** How often the server's name is looked up again (Meepo's own time), and how soon if that failed. */
 const RESOLVE_MS = 61_000;
 const RESOLVE_AGAIN_MS = 2_000;
+/** A connection over which we do not hear ourselves so soon is dead: a NAT forgot it, or the network is another one now. */
+const SILENT_MS = 2_000;
+/** How often that is looked at where nothing else goes on. */
+const PULSE_MS = 20_000;
+/** What we say to ourselves begins with this; base64 of an event never does. */
+const PULSE = 'awl.pulse.';
 const CHANNEL = 'meepo.engine.';
 
 export interface RedisSignalingOptions {
@@ -28,6 +35,8 @@ export interface RedisSignalingOptions {
 interface Office {
   readonly ear: RedisLink;
   readonly mouth: RedisLink;
+  /** When the ear hears. */
+  readonly heard: Promise<void>;
 }
 
 /**
@@ -41,6 +50,7 @@ export class RedisSignaling implements Signaler {
   readonly #offices = new Map<string, Office>();
   readonly #waiting = new Map<number, (event: MeepoEvent) => void>();
   readonly #seen = new Seen(OFFERS_SEEN);
+  readonly #pulses = new Map<string, () => void>();
   #answering = 0;
   /** Messages that were no events, or came before. */
   strays = 0;
@@ -48,6 +58,7 @@ export class RedisSignaling implements Signaler {
   constructor(options: RedisSignalingOptions) {
     this.#options = options;
     void this.#keep();
+    void this.#beat();
   }
 
   /** Servers that answer now. */
@@ -86,14 +97,14 @@ export class RedisSignaling implements Signaler {
     }
   }
 
+  async refresh(): Promise<void> {
+    await Promise.all([...this.#offices].map(([address, office]) => this.#check(address, office)));
+  }
+
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new AwlError('MEEPO_UNAVAILABLE', 'the node stops'));
-    for (const { ear, mouth } of this.#offices.values()) {
-      ear.close();
-      mouth.close();
-    }
-    this.#offices.clear();
+    for (const address of [...this.#offices.keys()]) this.#leave(address);
   }
 
   #unanswered(signal: AbortSignal): Error {
@@ -132,10 +143,7 @@ export class RedisSignaling implements Signaler {
         const addresses = await addressesOf(place.host, signal);
         for (const address of addresses) if (!this.#offices.has(address)) await this.#open(address);
         for (const [address, { ear, mouth }] of this.#offices) {
-          if (addresses.includes(address) || (ear.ready && mouth.ready)) continue;
-          ear.close();
-          mouth.close();
-          this.#offices.delete(address);
+          if (!addresses.includes(address) && !(ear.ready && mouth.ready)) this.#leave(address);
         }
         told = false;
         await sleep(RESOLVE_MS, signal);
@@ -154,15 +162,60 @@ export class RedisSignaling implements Signaler {
     const onReady = () => log.info(`signaling over Redis ${this.where}`);
     const ear = await openRedis(place, { address, log, patient: true, onReady }, signal);
     const mouth = await openRedis(place, { address, log, patient: true }, signal);
-    this.#offices.set(address, { ear, mouth });
-    ear
-      .subscribe(`${CHANNEL}${id}`, (text) => void this.#heard(text), signal)
-      .catch((error: unknown) => {
-        if (!signal.aborted) log.warning(`signaling: ${errorText(error)}`);
-      });
+    const heard = ear.subscribe(`${CHANNEL}${id}`, (text) => void this.#heard(text), signal);
+    this.#offices.set(address, { ear, mouth, heard });
+    heard.catch((error: unknown) => {
+      if (!signal.aborted && this.#offices.get(address)?.ear === ear) {
+        log.warning(`signaling: ${errorText(error)}`);
+      }
+    });
+  }
+
+  #leave(address: string): void {
+    const office = this.#offices.get(address);
+    this.#offices.delete(address);
+    office?.ear.close();
+    office?.mouth.close();
+  }
+
+  async #beat(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      await sleep(PULSE_MS, signal).catch(() => {});
+      await this.refresh();
+    }
+  }
+
+  /** Says something to ourselves; what does not come back is opened anew. */
+  async #check(address: string, { ear, mouth }: Office): Promise<void> {
+    const { signal } = this.#closing;
+    // What is not connected comes back by itself.
+    if (!ear.ready || !mouth.ready) return;
+    const word = `${PULSE}${randomBytes(9).toString('base64url')}`;
+    const came = new Promise<void>((resolve) => this.#pulses.set(word, resolve));
+    const limit = deadline(SILENT_MS, () => new Error('it is silent'), signal);
+    const late = untilAborted(limit.signal);
+    try {
+      await mouth.command(['PUBLISH', `${CHANNEL}${this.#options.id}`, word], limit.signal);
+      await Promise.race([came, late.then(() => Promise.reject(limit.signal.reason))]);
+    } catch (error) {
+      if (signal.aborted || this.#offices.get(address)?.ear !== ear) return;
+      this.#options.log.debug(`Redis ${this.where} is opened anew: ${errorText(error)}`);
+      this.#leave(address);
+      await this.#open(address);
+      const again = AbortSignal.any([signal, AbortSignal.timeout(SILENT_MS)]);
+      await Promise.race([this.#offices.get(address)?.heard, untilAborted(again)]).catch(() => {});
+    } finally {
+      limit.dispose();
+      this.#pulses.delete(word);
+    }
   }
 
   async #heard(text: string): Promise<void> {
+    if (text.startsWith(PULSE)) {
+      this.#pulses.get(text)?.();
+      return;
+    }
     let event: MeepoEvent;
     try {
       if (text.length > EVENT_MAX_CHARS) throw new RangeError('too large');

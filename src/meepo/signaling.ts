@@ -8,6 +8,8 @@ export interface Signaler {
    * @throws AwlError MEEPO_UNAVAILABLE, MEEPO_REFUSED with the peer's words
    */
   wire(peer: string, offer: Descriptor, signal: AbortSignal): Promise<Descriptor>;
+  /** Sees to it that answers would come in, while an offer is being made. Never rejects. */
+  refresh?(): Promise<void>;
   /** Idempotent, never rejects. */
   close(): Promise<void>;
 }

@@ -54,7 +54,8 @@ export class Transports {
     }
     const passages = this.#passages;
     const carry = (peer: string, offer: Descriptor) => this.#carry(peer, offer);
-    this.#dial = new Dialling({ keys, webrtc, passages, onlyAwls, carry, log });
+    const refresh = () => this.#refresh();
+    this.#dial = new Dialling({ keys, webrtc, passages, onlyAwls, carry, refresh, log });
     this.#answering = new Answering({
       ...{ keys, webrtc, passages, log },
       dialling: this.#dial,
@@ -186,6 +187,10 @@ export class Transports {
       hint: 'no path was found; are both transport.iceServers lists reachable?',
       cause,
     });
+  }
+
+  async #refresh(): Promise<void> {
+    await Promise.all(this.#options.signalers().map((signaler) => signaler.refresh?.()));
   }
 
   /** The first way that brings an answer. */
