@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseName } from '../../src/identity/names.js';
@@ -10,10 +9,9 @@ import { Lab } from '../support/lab.js';
 import { needs } from '../support/needs.js';
 import { tempDir } from '../support/tmp.js';
 
-const ready = needs('root', 'ip', 'nft', 'python3', 'sshd', 'ssh', 'scp', 'ssh-keygen');
+const ready = needs('root', 'ip', 'nft', 'python3');
 const ALICE = 'alice@awl.test/laptop';
 const BOB = 'bob@awl.test/nas';
-const SSHD_PORT = 2222;
 const WEB_PORT = 8000;
 const SLOW_PORT = 8001;
 const MB20 = 20_000_000;
@@ -58,7 +56,6 @@ describe.skipIf(!ready)('the tunnel through two kernel NATs and 1 % loss', () =>
       loss: '1%',
     });
     await lab.stun();
-    startSshd();
     lab.spawn(
       'b',
       'python3',
@@ -68,36 +65,11 @@ describe.skipIf(!ready)('the tunnel through two kernel NATs and 1 % loss', () =>
       },
     );
     lab.spawn('b', process.execPath, ['-e', SLOW_SERVER, join(folder, 'web/file')], { stdio: 'ignore' });
-    for (const port of [SSHD_PORT, WEB_PORT, SLOW_PORT]) await listening(port);
+    for (const port of [WEB_PORT, SLOW_PORT]) await listening(port);
   }, 60_000);
   afterAll(async () => {
     await lab?.down();
   });
-
-  function startSshd(): void {
-    // sshd insists on this folder of the system, where it locks itself in before a login.
-    if (!existsSync('/run/sshd')) mkdirSync('/run/sshd', { mode: 0o755 });
-    for (const key of ['host', 'user']) {
-      execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, key)]);
-    }
-    chmodSync(join(folder, 'user.pub'), 0o600);
-    writeFileSync(
-      join(folder, 'sshd_config'),
-      [
-        `HostKey ${join(folder, 'host')}`,
-        `AuthorizedKeysFile ${join(folder, 'user.pub')}`,
-        `Port ${SSHD_PORT}`,
-        'ListenAddress 127.0.0.1',
-        'PidFile none',
-        'UsePAM no',
-        'StrictModes no',
-        'PermitRootLogin yes',
-        'PasswordAuthentication no',
-        'Subsystem sftp internal-sftp',
-      ].join('\n'),
-    );
-    lab.spawn('b', '/usr/sbin/sshd', ['-D', '-f', join(folder, 'sshd_config')], { stdio: 'ignore' });
-  }
 
   async function listening(port: number): Promise<void> {
     const limit = performance.now() + 10_000;
@@ -149,45 +121,6 @@ describe.skipIf(!ready)('the tunnel through two kernel NATs and 1 % loss', () =>
     expect(await alice.ended, alice.output).toBe(0);
     expect(await bob.ended, bob.output).toBe(0);
     expect(bob.find('tunnel-closed')?.reason).toBe('the peer closed the tunnel');
-  });
-
-  test('ssh and scp run with awl --stdio as their ProxyCommand', async () => {
-    const rendezvous = tempDir();
-    const bob = await accepting(rendezvous, `--export=${SSHD_PORT}`);
-    const proxy = [process.execPath, ...flags('a', rendezvous), '--log-level=error', `--stdio=${SSHD_PORT}`]
-      .filter((word) => word !== '--log-level=debug')
-      .join(' ');
-    const options = [
-      ['ProxyCommand', proxy],
-      ['IdentityFile', join(folder, 'user')],
-      ['IdentitiesOnly', 'yes'],
-      ['UserKnownHostsFile', '/dev/null'],
-      ['StrictHostKeyChecking', 'no'],
-      ['BatchMode', 'yes'],
-    ].flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-    const ssh = await lab.run(
-      'a',
-      'ssh',
-      ['-F', 'none', '-tt', ...options, 'root@nas', 'tty && echo "shell $((6 * 7))"'],
-      {
-        timeoutMs: 30_000,
-      },
-    );
-    expect(ssh.stdout, ssh.stderr + bob.output).toMatch(/\/dev\/pts\/\d+\s+shell 42/);
-    expect(ssh.status, ssh.stderr).toBe(0);
-    const copy = join(folder, 'copy');
-    const scp = await lab.run(
-      'a',
-      'scp',
-      ['-F', 'none', '-q', ...options, `root@nas:${join(folder, 'web/file')}`, copy],
-      {
-        timeoutMs: 60_000,
-      },
-    );
-    expect(scp.status, scp.stderr + bob.output).toBe(0);
-    expect(createHash('sha256').update(readFileSync(copy)).digest('hex')).toBe(sum);
-    bob.stop();
-    expect(await bob.ended, bob.output).toBe(0);
   });
 
   /** The NAT of a gets another public address, as after a reboot: it has forgotten every mapping. */

@@ -32,13 +32,18 @@ export class LabPair {
     return this.#repos[who];
   }
 
-  /** Starts awl as `who` in the role of the lab; what is not said is as a user would leave it. */
-  start(lab: Lab, role: string, who: 'a' | 'b', ...args: string[]): AwlProcess {
+  /** A command line of awl as `who`; what is not said is as a user would leave it. */
+  line(who: 'a' | 'b', ...args: string[]): string[] {
     const peer = who === 'a' ? 'b' : 'a';
-    const line = [AWL, '--json', '--app-id=test', '--log-level=debug', `--app-repo=${this.#repos[who]}`];
+    const line = [AWL, '--app-id=test', `--app-repo=${this.#repos[who]}`];
     line.push(`--host-info=${NAMES[who]}`, `--peer-info=${NAMES[peer]}`, `--state-dir=${tempDir()}`);
     if (!args.some((arg) => arg.startsWith('--rendezvous='))) line.push(`--file-dir=${this.#letters}`);
-    line.push(...args);
+    return [...line, ...args];
+  }
+
+  /** Starts it in the role of the lab, with --json. */
+  start(lab: Lab, role: string, who: 'a' | 'b', ...args: string[]): AwlProcess {
+    const line = this.line(who, '--json', '--log-level=debug', ...args);
     return new AwlProcess(lab.spawn(role, process.execPath, line));
   }
 
