@@ -18,6 +18,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ping: 'iputils-ping',
   miniupnpd: 'miniupnpd-nftables',
   'redis-server': 'redis-server',
+  script: 'bsdutils',
+  stty: 'coreutils',
 };
 
 function isThere(part: string): boolean {
