@@ -1,6 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-const common = { include: [] as string[], testTimeout: 60_000, hookTimeout: 60_000 };
+const common = {
+  include: [] as string[],
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  expect: { poll: { timeout: 20_000 } },
+};
 
 /**
  * Two groups: `fast` needs nothing but Node; `real` starts daemons and namespaces of its own, a process each.

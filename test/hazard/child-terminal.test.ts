@@ -35,7 +35,7 @@ describe.skipIf(!needs('script'))('a payload that inherits a terminal', () => {
   test('talks to the person there, as ssh must', async () => {
     const child = onTerminal(`-c 'tty; echo ready > /dev/tty; read line; echo "got:$line"; exit 5'`);
     const text = collect(child);
-    await expect.poll(text, { timeout: 5000 }).toContain('ready');
+    await expect.poll(text, { timeout: 15_000 }).toContain('ready');
     child.stdin?.write('hello\n');
     await once(child, 'exit');
     expect(text()).toContain('/dev/pts/');
@@ -46,7 +46,7 @@ describe.skipIf(!needs('script'))('a payload that inherits a terminal', () => {
   test('Ctrl-C at the terminal ends payload and awl', async () => {
     const child = onTerminal(`-c 'echo "pid:$$"; exec sleep 300'`);
     const text = collect(child);
-    await expect.poll(text, { timeout: 5000 }).toMatch(/pid:\d+/);
+    await expect.poll(text, { timeout: 15_000 }).toMatch(/pid:\d+/);
     const pid = Number(/pid:(\d+)/.exec(text())?.[1]);
     child.stdin?.write('\x03');
     await once(child, 'exit');
@@ -61,7 +61,7 @@ test('a payload that inherits streams without a terminal is ended with its whole
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const text = collect(child);
-  await expect.poll(text, { timeout: 5000 }).toMatch(/pids:/);
+  await expect.poll(text, { timeout: 15_000 }).toMatch(/pids:/);
   const [inner = 0, outer = 0, harness = 0] = (/pids:(\d+):(\d+):(\d+)/.exec(text()) ?? [])
     .slice(1)
     .map(Number);

@@ -34,7 +34,7 @@ const FORGED = [
 
 test.each(FORGED)('a mail with %s opens nothing', async (_name, forged) => {
   const rendezvous = await openEmail(server.settings(), CONTEXT);
-  await rendezvous.prepare(AbortSignal.timeout(5000));
+  await rendezvous.prepare(AbortSignal.timeout(20_000));
   const letters = new Listening(rendezvous, filterFor(invitation('x')));
   server.deliver(letterMail(forged));
   server.deliver(letterMail({ text: 'genuine' }));

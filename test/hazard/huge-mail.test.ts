@@ -21,7 +21,7 @@ async function listening(options: FakeOptions = {}): Promise<{ server: FakeImap;
     stepMs: 2000,
     connectMs: 2000,
   });
-  await rendezvous.prepare(AbortSignal.timeout(5000));
+  await rendezvous.prepare(AbortSignal.timeout(20_000));
   return { server: fake, letters: new Listening(rendezvous, FILTER) };
 }
 

@@ -37,7 +37,7 @@ async function bob(): Promise<EchoingBob> {
 async function alice() {
   const link = await openHyperdht(net.settings, CONTEXT);
   opened.push(link);
-  await link.prepare(AbortSignal.timeout(5000));
+  await link.prepare(AbortSignal.timeout(20_000));
   return link;
 }
 /** A node of somebody who means no good. */
@@ -195,7 +195,7 @@ test('our nodes relay for nobody', async () => {
     const found = server.relayAddresses.find(({ port }) => port !== node.address()?.port);
     if (!found) throw new Error('the stranger is announced nowhere');
     return found;
-  }, 5000);
+  }, 20_000);
   const answer = await ask(relay, 2000);
   expect(answer.toString()).toBe('here');
   expect(side.got).toHaveLength(1);

@@ -14,7 +14,7 @@ test('a single bootstrap node is a network: it stores, relays and counts', async
     const settings = { bootstrap: [{ host: 'localhost', port }] };
     const bob = await EchoingBob.start(settings);
     const alice = await openHyperdht(settings, CONTEXT);
-    await alice.prepare(AbortSignal.timeout(5000));
+    await alice.prepare(AbortSignal.timeout(20_000));
     await exchange(alice, invitation());
     await alice.close();
     await bob.close();
@@ -39,7 +39,7 @@ test('nodes that name each other form one network, which outlives the first', as
     const settings = { bootstrap: [{ host: HOST, port: second }] };
     const bob = await EchoingBob.start(settings);
     const alice = await openHyperdht(settings, CONTEXT);
-    await alice.prepare(AbortSignal.timeout(5000));
+    await alice.prepare(AbortSignal.timeout(20_000));
     await exchange(alice, invitation());
     await alice.close();
     await bob.close();

@@ -29,7 +29,7 @@ const flood = (server: FakeImap, count: number) => {
 test('of 3 000 mails that were there before, only the newest hundred are even asked for their size', async () => {
   const { server, backend } = await start();
   flood(server, 3000);
-  await backend.prepare(AbortSignal.timeout(5000));
+  await backend.prepare(AbortSignal.timeout(20_000));
   const letters = new Listening(backend, FILTER);
   server.deliver(letterMail());
   expect(await letters.take(1, 5000)).toHaveLength(1);
@@ -42,7 +42,7 @@ test('of 3 000 mails that were there before, only the newest hundred are even as
 
 test('a good mail in front of, within and behind 3 000 new ones arrives; the last one first', async () => {
   const { server, backend } = await start();
-  await backend.prepare(AbortSignal.timeout(5000));
+  await backend.prepare(AbortSignal.timeout(20_000));
   server.deliver(letterMail({ text: 'front' }));
   flood(server, 1500);
   server.deliver(letterMail({ text: 'middle' }));
@@ -61,7 +61,7 @@ test('a good mail in front of, within and behind 3 000 new ones arrives; the las
 test('beyond 10 000 new mails the oldest are passed over, with a warning', async () => {
   const lines: string[] = [];
   const { server, backend } = await start(lines);
-  await backend.prepare(AbortSignal.timeout(5000));
+  await backend.prepare(AbortSignal.timeout(20_000));
   flood(server, 12_000);
   server.deliver(letterMail());
   const letters = new Listening(backend, FILTER);
@@ -75,7 +75,7 @@ test('an invitation that is older than its sender’s patience is not delivered 
   const ago = (s: number) => ({ arrivedAt: new Date(Date.now() - s * 1000) });
   server.deliver(letterMail({ text: 'stale' }), ago(90));
   server.deliver(letterMail({ text: 'waiting' }), ago(30));
-  await backend.prepare(AbortSignal.timeout(5000));
+  await backend.prepare(AbortSignal.timeout(20_000));
   const letters = new Listening(backend, FILTER);
   server.deliver(letterMail({ text: 'fresh' }));
   const got = await letters.take(2, 5000);
@@ -89,13 +89,13 @@ test('an invitation that is older than its sender’s patience is not delivered 
 test('a mailbox that was renumbered is read on from its newest mail, and nothing is delivered twice', async () => {
   const lines: string[] = [];
   const { server, backend } = await start(lines);
-  await backend.prepare(AbortSignal.timeout(5000));
+  await backend.prepare(AbortSignal.timeout(20_000));
   const letters = new Listening(backend, FILTER);
   server.deliver(letterMail({ text: 'one' }));
   await letters.take(1);
   server.options.uidValidity = 8;
   server.cut();
-  await expect.poll(() => lines.some((line) => /renumbered/.test(line)), { timeout: 5000 }).toBe(true);
+  await expect.poll(() => lines.some((line) => /renumbered/.test(line)), { timeout: 15_000 }).toBe(true);
   server.deliver(letterMail({ text: 'two' }));
   const got = await letters.take(2, 5000);
   expect(got.map(({ bytes }) => /one|two/.exec(Buffer.from(bytes).toString())?.[0])).toEqual(['one', 'two']);
@@ -105,7 +105,7 @@ test('a mailbox that was renumbered is read on from its newest mail, and nothing
 test('a server that is down for long gets one warning and is asked ever less often', async () => {
   const lines: string[] = [];
   const { server, backend } = await start(lines);
-  await backend.prepare(AbortSignal.timeout(5000));
+  await backend.prepare(AbortSignal.timeout(20_000));
   const letters = new Listening(backend, FILTER);
   await letters.take(1, 100);
   await server.close();

@@ -32,7 +32,7 @@ test.each([
   ['NULs and eight-bit bytes', '\n\0\0\xff\xfe\n'],
 ])('%s inside a mail’s text stays text', async (_name, injected) => {
   const { server, backend } = await start();
-  await backend.prepare(AbortSignal.timeout(5000));
+  await backend.prepare(AbortSignal.timeout(20_000));
   const letters = new Listening(backend, FILTER);
   server.deliver(letterMail({ text: `begin${injected}end` }));
   server.deliver(letterMail({ text: 'second' }));
@@ -48,7 +48,7 @@ test.each([
 test('a password of quotes, backslashes and blanks reaches the server as one argument', async () => {
   const password = 'p"\\ w {3}*%()';
   const { server, backend } = await start({}, 'bob "the" <b@c>', password);
-  await backend.prepare(AbortSignal.timeout(5000));
+  await backend.prepare(AbortSignal.timeout(20_000));
   const login = server.log.find((line) => line.startsWith('LOGIN'));
   expect(login).toContain('"bob \\"the\\" <b@c>" "p\\"\\\\ w {3}*%()"');
 });
@@ -85,7 +85,7 @@ test.each([
       return answer(tag);
     },
   });
-  await backend.prepare(AbortSignal.timeout(5000));
+  await backend.prepare(AbortSignal.timeout(20_000));
   const letters = new Listening(backend, FILTER);
   server.deliver(letterMail());
   expect(await letters.take(1)).toHaveLength(1);
@@ -110,7 +110,7 @@ test.each(STEPS.flatMap((step) => [[step, 'drop'] as const, [step, 'hang'] as co
       },
     });
     server.deliver('From: a@b\nSubject: was there before\n\nhello\n');
-    await backend.prepare(AbortSignal.timeout(5000));
+    await backend.prepare(AbortSignal.timeout(20_000));
     const early = ['GREETING', 'CAPABILITY', 'LOGIN', 'LIST', 'SELECT'].includes(step);
     if (early) server.cut();
     armed = true;
@@ -119,7 +119,7 @@ test.each(STEPS.flatMap((step) => [[step, 'drop'] as const, [step, 'hang'] as co
     expect(await letters.take(1, 10_000)).toHaveLength(1);
     // IDLE begins when all is read; what comes after the fault must arrive as well.
     if (step === 'IDLE') {
-      await expect.poll(() => hit, { timeout: 5000 }).toBe(1);
+      await expect.poll(() => hit, { timeout: 15_000 }).toBe(1);
       server.deliver(letterMail({ text: 'second' }));
       if (fault === 'drop') expect(await letters.take(2, 10_000)).toHaveLength(2);
     }
@@ -151,7 +151,7 @@ test('aborting prepare in the middle of a hanging login ends it at once', async 
 
 test('without UIDPLUS a letter is only marked: a plain EXPUNGE would take other people’s mails', async () => {
   const { server, backend } = await start({ capability: 'IMAP4rev1 IDLE' });
-  await backend.prepare(AbortSignal.timeout(5000));
+  await backend.prepare(AbortSignal.timeout(20_000));
   const letters = new Listening(backend, FILTER);
   server.deliver(letterMail());
   const [envelope] = await letters.take(1);
@@ -163,7 +163,7 @@ test('without UIDPLUS a letter is only marked: a plain EXPUNGE would take other 
 
 test('nothing but our own letters is ever marked or deleted', async () => {
   const { server, backend } = await start();
-  await backend.prepare(AbortSignal.timeout(5000));
+  await backend.prepare(AbortSignal.timeout(20_000));
   const letters = new Listening(backend, FILTER);
   server.deliver(letterMail({ from: 'laptop <xalice@awl.test>' }));
   server.deliver('From: a@b\nSubject: hello\n\nhello\n');
@@ -183,7 +183,7 @@ test('a server that announces IDLE and refuses it is polled', async () => {
   });
   await backend.close();
   const polling = await openEmail(server.settings({ pollMs: 50 }), CONTEXT, { recheckMs: 60_000 });
-  await polling.prepare(AbortSignal.timeout(5000));
+  await polling.prepare(AbortSignal.timeout(20_000));
   const letters = new Listening(polling, FILTER);
   await letters.take(1, 300);
   server.deliver(letterMail());
@@ -195,7 +195,7 @@ test('a server that announces IDLE and refuses it is polled', async () => {
 
 test('acks that cross with IDLE in every way never get stuck behind it', async () => {
   const { server, backend } = await start();
-  await backend.prepare(AbortSignal.timeout(5000));
+  await backend.prepare(AbortSignal.timeout(20_000));
   const letters = new Listening(backend, FILTER);
   for (let i = 0; i < 30; i++) {
     server.deliver(letterMail({ text: `number${i}` }));
@@ -205,7 +205,7 @@ test('acks that cross with IDLE in every way never get stuck behind it', async (
     const acked = letters.got[i]?.ack();
     if (i % 2 === 0) await acked;
   }
-  await expect.poll(() => server.mails.length, { timeout: 3000 }).toBe(0);
+  await expect.poll(() => server.mails.length, { timeout: 15_000 }).toBe(0);
   expect(server.connections).toBe(1);
   await letters.stop();
 });

@@ -373,7 +373,7 @@ export function backendContract(
         await listening.take(1, 300);
         const begun = performance.now();
         await listening.stop();
-        expect(performance.now() - begun).toBeLessThan(2000);
+        expect(performance.now() - begun).toBeLessThan(5000);
         expect(listening.got).toEqual([]);
       }));
 

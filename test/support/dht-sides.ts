@@ -32,7 +32,7 @@ export class EchoingBob {
     o: HyperdhtOptions & { app?: string; delayMs?: number } = {},
   ): Promise<EchoingBob> {
     const link = await openHyperdht(settings, CONTEXT, o);
-    await link.prepare(AbortSignal.timeout(5000));
+    await link.prepare(AbortSignal.timeout(20_000));
     return new EchoingBob(link, o.app ?? 'test', o.delayMs ?? 0);
   }
 

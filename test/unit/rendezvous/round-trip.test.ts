@@ -11,7 +11,7 @@ afterEach(() => Promise.all(opened.splice(0).map((one) => one.close())));
 async function folder(): Promise<Rendezvous> {
   const link = await openFile(tempDir(), CONTEXT);
   opened.push(link);
-  await link.prepare(AbortSignal.timeout(5000));
+  await link.prepare(AbortSignal.timeout(20_000));
   return link;
 }
 

@@ -40,9 +40,9 @@ test('a machine that slept announces itself anew, although no time has passed by
   for (const place of places) upkeep.add(place);
   const stop = new AbortController();
   const running = upkeep.run(stop.signal);
-  await vi.waitFor(() => expect(announced).toHaveLength(2));
+  await vi.waitFor(() => expect(announced).toHaveLength(2), 20_000);
   node.emit('wakeup');
-  await vi.waitFor(() => expect(announced).toHaveLength(4));
+  await vi.waitFor(() => expect(announced).toHaveLength(4), 20_000);
   expect(new Set(announced).size).toBe(2);
   expect(server.refresh).toHaveBeenCalledTimes(1);
   stop.abort();
@@ -57,7 +57,7 @@ test('a node that died is replaced at once, one that finds nobody after a minute
   expect(onStale).not.toHaveBeenCalled();
   node.destroyed = true;
   upkeep.hurry();
-  await vi.waitFor(() => expect(onStale).toHaveBeenCalled());
+  await vi.waitFor(() => expect(onStale).toHaveBeenCalled(), 20_000);
   stop.abort();
   await running;
 });
