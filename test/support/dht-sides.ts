@@ -62,7 +62,7 @@ export class EchoingBob {
 export async function exchange(
   alice: Rendezvous,
   letter: Letter,
-  ms = 20_000,
+  ms = 50_000,
 ): Promise<{ readonly answer: Envelope; readonly ms: number }> {
   const signal = AbortSignal.timeout(ms);
   const begun = performance.now();
