@@ -1,61 +1,124 @@
 // The page that scripts/grid writes.
+import { median } from './lab.mjs';
 
-const median = (list) => [...list].sort((x, y) => x - y)[list.length >> 1];
 const high = (list) => Math.max(...list);
+const isEasy = ({ a, b }) => !`${a}${b}`.includes('symmetric');
+/** Ports are searched at random: one side draws them, and the other takes datagrams of known places only. */
+const isBirthday = ({ a, b }) => {
+  const strict = ['port-restricted', 'cgnat', 'hostile'];
+  return (a === 'symmetric' && strict.includes(b)) || (b === 'symmetric' && strict.includes(a));
+};
 
-/** docs/NAT-GRID.md from the results of all pairs. */
-export function gridPage(types, results, hopeless, { hops, delay, loss }) {
-  const cell = (a, b) =>
-    results
-      .filter((one) => one.a === a && one.b === b)
-      .map(entry)
-      .join('<br>');
-  const entry = (r) => {
-    const { a, b } = r;
-    if (!r.ok)
-      return hopeless(a, b) ? `- (${r.code} in ${(r.passageMs / 1000).toFixed(1)} s)` : `FAILED ${r.code}`;
-    const how = r.how[0] === r.how[1] ? r.how[0] : r.how.join('/');
-    const again = r.attempt > 1 ? `, try ${r.attempt}` : '';
-    return `${how} ${r.provenMs} ms, ${r.sent[0]}+${r.sent[1]}${again}`;
-  };
-  const feasible = results.filter(({ a, b }) => !hopeless(a, b));
-  const direct = feasible.filter(({ ok }) => ok);
-  const first = direct.filter(({ attempt }) => attempt === 1);
-  const kinds = {
-    'without a symmetric NAT': direct.filter(({ a, b }) => !`${a}${b}`.includes('symmetric')),
-    'with a symmetric NAT on one side or both': direct.filter(({ a, b }) => `${a}${b}`.includes('symmetric')),
-  };
-  const lines = [
+/** docs/NAT-GRID.md from the results of all pairs, over one kind of link or several. */
+export function gridPage(types, results, hopeless) {
+  const links = new Map();
+  for (const one of results) {
+    const key = JSON.stringify(one.link);
+    links.set(key, [...(links.get(key) ?? []), one]);
+  }
+  const sections = [...links.values()]
+    .sort((x, y) => rank(x[0].link) - rank(y[0].link))
+    .map((list) => section(types, list, hopeless));
+  return [
     '# The NAT grid',
     '',
     'Made by `scripts/grid`: two awls behind every pair of kernel NATs of [NETLAB.md](NETLAB.md), each side inviting once (the row',
     'invites, the column accepts), with a payload that has to get through. Do not edit by hand.',
     '',
-    `${hops} routers between the NATs, ${delay ?? 'no'} delay one way on each access link, ${loss ?? 'no'} loss. Each cell: the rung that won as the inviter`,
-    'and the acceptor saw it, the time from both references known to the authenticated path, datagrams sent by inviter + acceptor;',
-    'one line for each side of the lab that the inviter was on. `-`: no path, as expected.',
+    'Each cell: the rung that won as the inviter and the acceptor saw it; the time from both references known to the authenticated path;',
+    'on links with delay or loss also to the path in the hands of both sides; datagrams sent by inviter + acceptor. One line for each side',
+    'of the lab that the inviter was on. `-`: no path, as expected.',
+    '',
+    ...sections.flat(),
+    ...IMPOSSIBLE,
+  ].join('\n');
+}
+
+const rank = ({ delay, loss }) => (loss ? 2 : 0) + (delay ? 1 : 0);
+
+function title({ delay, loss }) {
+  if (!delay && !loss) return 'Without delay and loss';
+  const rtt = delay && `a round trip of ${4 * Number.parseFloat(delay)} ms`;
+  return `With ${[rtt, loss && `a loss of ${loss}`].filter(Boolean).join(' and ')}`;
+}
+
+function describe({ hops, delay, loss }) {
+  const lost = loss && 100 * (1 - (1 - Number.parseFloat(loss) / 100) ** 2);
+  const parts = [
+    `${hops} routers between the NATs`,
+    `${delay ?? 'no'} delay one way on each access link`,
+    loss
+      ? `${loss} of the datagrams lost on each access link in each direction, so ${lost.toFixed(0)} % from one side to the other`
+      : 'no loss',
+  ];
+  return `${parts.join(', ')}.`;
+}
+
+function section(types, results, hopeless) {
+  const [{ link }] = results;
+  const slow = Boolean(link.delay || link.loss);
+  const feasible = results.filter(({ a, b }) => !hopeless(a, b));
+  const direct = feasible.filter(({ ok }) => ok);
+  const first = direct.filter(({ attempt }) => attempt === 1);
+  const kinds = {
+    'without a symmetric NAT': direct.filter(isEasy),
+    'with a symmetric NAT on one side or both': direct.filter((one) => !isEasy(one)),
+    'of these, ports searched at random': direct.filter(isBirthday),
+  };
+  const cell = (a, b) =>
+    results
+      .filter((one) => one.a === a && one.b === b)
+      .map((one) => entry(one, hopeless, slow))
+      .join('<br>');
+  const rows = types.filter((type) => results.some(({ a }) => a === type));
+  const columns = types.filter((type) => results.some(({ b }) => b === type));
+  return [
+    `## ${title(link)}`,
+    '',
+    describe(link),
     '',
     `**${direct.length} of ${feasible.length} feasible pairs direct, ${first.length} of them at the first try (${((100 * first.length) / feasible.length).toFixed(1)} %).**`,
     '',
-    ...Object.entries(kinds).map(([what, list]) => {
-      const times = list.flatMap(({ provenMs }) => provenMs ?? []);
-      return `* ${what}: ${list.length} pairs, median ${median(times)} ms, slowest ${high(times)} ms`;
-    }),
+    ...Object.entries(kinds).flatMap(([what, list]) => (list.length > 0 ? [summary(what, list)] : [])),
     `* datagrams outside the wide rungs: ${high(results.flatMap(({ sent, wide }) => sent.map((n, i) => n - wide[i])))} at most from one side`,
     '',
-    `| inviter \\ acceptor | ${types.join(' | ')} |`,
-    `|---|${types.map(() => '---').join('|')}|`,
-    ...types.map((a) => `| ${a} | ${types.map((b) => cell(a, b)).join(' | ')} |`),
-    '',
-    '## Why a random symmetric NAT and another symmetric one do not meet',
-    '',
-    'A probe gets through only where its own mapping and its target both fit the other side’s. Both NATs give each pair of',
-    'sockets a new port. Where one of them counts and the other draws at random, the counting side’s port can be foretold, the',
-    'other’s not: each datagram of the random side makes one mapping among 64 512 ports, and a probe of the counting side comes',
-    'from one port only, so that one pair in 64 512 fits. Half a chance takes 45 000 datagrams, 98 % takes 250 000, each of them an',
-    'entry in a home router’s table; awl’s limit is 2 048. With one side stable each probe meets all 256 sockets at once, and with both',
-    'counting, both ports are known. The cures are IPv6, a mapped port on either router, or a relay of your own.',
+    `| inviter \\ acceptor | ${columns.join(' | ')} |`,
+    `|---|${columns.map(() => '---').join('|')}|`,
+    ...rows.map((a) => `| ${a} | ${columns.map((b) => cell(a, b)).join(' | ')} |`),
     '',
   ];
-  return lines.join('\n');
 }
+
+function summary(what, list) {
+  const proven = list.flatMap(({ provenMs }) => provenMs ?? []);
+  const handed = list.flatMap(({ passageMs }) => passageMs ?? []);
+  const both = list.flatMap(({ bothMs }) => bothMs ?? []);
+  return (
+    `* ${what}: ${list.length} pairs; authenticated: median ${median(proven)} ms, slowest ${high(proven)} ms; in the inviter's hands: ` +
+    `median ${median(handed)} ms; in both: median ${median(both)} ms, slowest ${high(both)} ms`
+  );
+}
+
+function entry(r, hopeless, slow) {
+  if (!r.ok) {
+    return hopeless(r.a, r.b)
+      ? `- (${r.code} in ${(r.passageMs / 1000).toFixed(1)} s)`
+      : `FAILED ${r.code ?? r.status}`;
+  }
+  const how = r.how[0] === r.how[1] ? r.how[0] : r.how.join('/');
+  const ms = slow ? `${r.provenMs} (${r.bothMs}) ms` : `${r.provenMs} ms`;
+  const again = r.attempt > 1 ? `, try ${r.attempt}` : '';
+  return `${how} ${ms}, ${r.sent[0]}+${r.sent[1]}${again}`;
+}
+
+const IMPOSSIBLE = [
+  '## Why a random symmetric NAT and another symmetric one do not meet',
+  '',
+  'A probe gets through only where its own mapping and its target both fit the other side’s. Both NATs give each pair of',
+  'sockets a new port. Where one of them counts and the other draws at random, the counting side’s port can be foretold, the',
+  'other’s not: each datagram of the random side makes one mapping among 64 512 ports, and a probe of the counting side comes',
+  'from one port only, so that one pair in 64 512 fits. Half a chance takes 45 000 datagrams, 98 % takes 250 000, each of them an',
+  'entry in a home router’s table; awl’s limit is 2 048. With one side stable each probe meets all 256 sockets at once, and with both',
+  'counting, both ports are known. The cures are IPv6, a mapped port on either router, or a relay of your own.',
+  '',
+];

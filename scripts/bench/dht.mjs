@@ -37,7 +37,10 @@ await withLab(async (lab) => {
     const alice = lab.awl('a', ...lab.side('a'), ...flags);
     await lab.until(alice, 'payload-started');
     await lab.until(bob, 'payload-started', round);
-    const running = Math.max(alice.events['payload-started'][0], bob.events['payload-started'][round - 1]);
+    const running = Math.max(
+      alice.events['payload-started'][0].at,
+      bob.events['payload-started'][round - 1].at,
+    );
     whole.push(running - since);
     await alice.ended;
   }

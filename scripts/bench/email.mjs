@@ -56,7 +56,10 @@ await withLab(async (lab) => {
       await lab.until(bob, 'payload-started', round);
       clearInterval(watching);
       await alice.ended;
-      const running = Math.max(alice.events['payload-started'][0], bob.events['payload-started'][round - 1]);
+      const running = Math.max(
+        alice.events['payload-started'][0].at,
+        bob.events['payload-started'][round - 1].at,
+      );
       whole.push(running - since);
       if (invited) invitationToRun.push(running - invited);
     }

@@ -4,6 +4,7 @@ import {
   HANDSHAKE_FRAME_BYTES,
   LINGER_ASKED_MS,
   LINGER_MAX_MS,
+  LINGER_MS,
   LINGER_SENDS_MS,
 } from '../constants.js';
 import {
@@ -249,8 +250,9 @@ export class ChoosingDialogue implements Dialogue {
     return Math.min(this.#lingerEnd(choice), choice.at + (LINGER_SENDS_MS[choice.sent] ?? NEVER));
   }
 
+  /** An inviter that lost the answer repeats its choice after CONFIRM_GAPS_MS[0], within LINGER_MS. */
   #lingerEnd({ at, lastAsked }: Choice): number {
-    return Math.min(lastAsked + LINGER_ASKED_MS, at + LINGER_MAX_MS);
+    return lastAsked > at ? Math.min(lastAsked + LINGER_ASKED_MS, at + LINGER_MAX_MS) : at + LINGER_MS;
   }
 
   #finish(path: Path, by: ProvenBy, now: number): void {

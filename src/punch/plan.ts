@@ -88,7 +88,7 @@ export interface PlanInput {
 const KNOCKS_MS = [0, 100, 300, 700, 1_500, 3_100] as const;
 const QUIET_MS = [0, 150, 500] as const;
 /** The acceptor's knocks: where its NAT moves, nothing but one of them leads to it. */
-const SWAPPED_MS = [0, 200, 600, 1_400, 3_000] as const;
+const SWAPPED_MS = [0, 200, 500, 1_000, 1_700, 2_600, 3_800] as const;
 /** Thinner than PLEXUS_SLOT_MS: three rounds and the candidates share what a silent address may get. */
 const SLOW_MS = 3 * PLEXUS_SLOT_MS;
 
