@@ -107,21 +107,29 @@ function measure(alice, bob) {
     /punch: (\d+) datagrams.*?, (\d+) of the wide.*?(?:nothing proven|proven after (\d+))/.exec(side.log);
   const [, sentA, wideA, proven] = punched(alice) ?? [];
   const [, sentB, wideB] = punched(bob) ?? [];
-  const answered = first(alice, 'answered')?.at;
   const failure = first(alice, 'failed') ?? first(bob, 'failed');
   const [won, theirs] = [first(alice, 'passage'), first(bob, 'passage')];
-  const since = (event) => (event && answered ? event.at - answered : undefined);
+  // Each side's own clock: an acceptor's time includes the way of its answer.
+  const since = (side, event) => {
+    const answered = first(side, 'answered');
+    return event && answered ? event.ms - answered.ms : undefined;
+  };
   return {
     how: [won?.how, theirs?.how],
     provenMs: proven === undefined ? undefined : Number(proven),
-    passageMs: since(won ?? failure),
-    bothMs: won && theirs && Math.max(since(won), since(theirs)),
+    passageMs: won ? since(alice, won) : failedMs(alice),
+    bothMs: won && theirs && Math.max(since(alice, won), since(bob, theirs)),
     sent: [Number(sentA ?? 0), Number(sentB ?? 0)],
     wide: [Number(wideA ?? 0), Number(wideB ?? 0)],
     code: failure?.code,
     // Each payload was told the own endpoint that the other side sees.
     seen: [won?.outer === theirs?.alien, theirs?.outer === won?.alien],
   };
+}
+
+/** When the inviter gave up: that event has no time of its own. */
+function failedMs({ events: { answered, failed } }) {
+  return answered && failed ? failed[0].at - answered[0].at : undefined;
 }
 
 function words(result) {

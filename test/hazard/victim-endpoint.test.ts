@@ -2,10 +2,12 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { SILENT_MAX_BYTES, SILENT_MAX_DATAGRAMS } from '../../src/constants.js';
 import { AwlError } from '../../src/errors.js';
 import { silentLogger } from '../../src/log.js';
+import { WIDE_MAX_DATAGRAMS } from '../../src/punch/limits.js';
 import { punch } from '../../src/punch/puncher.js';
 import { UdpSocket } from '../../src/util/udp.js';
+import { KINDS, PAIRS } from '../natsim/kinds.js';
 import { Random } from '../natsim/random.js';
-import { machine, scene, TIMEOUT_MS } from '../natsim/scene.js';
+import { machine, reportOf, scene, TIMEOUT_MS } from '../natsim/scene.js';
 
 const QUIET = { loss: 0, duplicate: 0, delay: 20, jitter: 0, hops: 8 };
 
@@ -37,6 +39,30 @@ describe('a verified peer that names a silent victim', () => {
       expect(datagrams).toBeGreaterThan(5);
       expect(datagrams).toBeLessThanOrEqual(SILENT_MAX_DATAGRAMS);
       expect(bytes).toBeLessThanOrEqual(SILENT_MAX_BYTES);
+    }
+  });
+
+  test('gets no more of any rung of the ladder, but for the searches that it asked for', () => {
+    for (const [inviter, acceptor] of PAIRS) {
+      for (const role of ['invite', 'accept'] as const) {
+        const random = new Random(6);
+        const boxes = { invite: KINDS[inviter], accept: KINDS[acceptor] };
+        const s = scene(boxes, QUIET, random);
+        const other = role === 'invite' ? 'accept' : 'invite';
+        const reports = { own: reportOf(boxes[role]), peer: reportOf(boxes[other]) };
+        const ladder = { confirmKey: random.bytes(32), reports, ladder: true, birthday: true };
+        const one = machine(s, role, 0, random, ladder);
+        let bytes = 0;
+        for (let now = 0; !one.outcome; now += 50) {
+          one.tick(now);
+          for (const { data } of one.take()) bytes += data.length;
+        }
+        const { sent, wide } = one.stats;
+        expect(sent).toBeGreaterThan(5);
+        expect(sent - wide).toBeLessThanOrEqual(SILENT_MAX_DATAGRAMS);
+        expect(bytes - 8 * wide).toBeLessThanOrEqual(SILENT_MAX_BYTES);
+        expect(wide).toBeLessThanOrEqual(WIDE_MAX_DATAGRAMS);
+      }
     }
   });
 

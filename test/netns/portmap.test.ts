@@ -11,7 +11,7 @@ import { needs } from '../support/needs.js';
 
 /** Maps one port by the protocol named; prints where, then what arrives; ends the lease when standard input does. */
 const HOLDER = `
-const [protocol, root] = process.argv.slice(1);
+const [protocol, root, lifetime] = process.argv.slice(1);
 const { searchRouters } = await import(root + '/stun/portmap/search.js');
 const { PortLease } = await import(root + '/stun/portmap/lease.js');
 const { UdpSocket } = await import(root + '/util/udp.js');
@@ -20,11 +20,14 @@ const socket = await UdpSocket.bind({ address: '0.0.0.0', port: 0 });
 socket.subscribe((data) => console.log(data.toString()));
 const found = await searchRouters(silentLogger, AbortSignal.timeout(9000)).all;
 const all = found.filter((mapper) => mapper.protocol === protocol);
-const lease = new PortLease({ search: { first: Promise.resolve(all[0]), all: Promise.resolve(all) }, port: socket.local.port, log: silentLogger });
+const lease = new PortLease({ search: { first: Promise.resolve(all[0]), all: Promise.resolve(all) }, port: socket.local.port, log: silentLogger, ...(lifetime && { lifetimeS: Number(lifetime), shortestS: 1 }) });
 await lease.settled;
 console.log(JSON.stringify({ external: lease.external, name: all[0]?.name, found: found.map((one) => one.protocol) }));
 process.stdin.resume().on('end', async () => { await lease.close(); await socket.close(); process.exit(); });
 `;
+
+/** Renewed at 5 s and at half of what is left from then on. */
+const LEASE_S = 10;
 
 /**
  *   a -- nata (symmetric, miniupnpd) -- 4 routers -- natb (symmetric) -- b
@@ -68,6 +71,26 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'miniupnpd'))('ports mapp
       expect(await router.ports()).toEqual([]);
     },
   );
+
+  test('a lease is renewed while it lasts: the port outlives what the router granted, one of a killed process does not', async () => {
+    const hold = async (protocol: string) => {
+      const args = ['--input-type=module', '-e', HOLDER, '--', protocol, code.dir, String(LEASE_S)];
+      const child = lab.spawn('a', process.execPath, args);
+      if (!child.stdout) throw new Error('no pipe');
+      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+      const { external } = JSON.parse((await lines.next()).value ?? '{}');
+      return { child, port: external.port as number };
+    };
+    const held = await Promise.all(['pcp', 'nat-pmp', 'upnp'].map(hold));
+    const crashed = await Promise.all(['pcp', 'nat-pmp', 'upnp'].map(hold));
+    for (const { child } of crashed) child.kill('SIGKILL');
+    const ports = held.map(({ port }) => port).sort();
+    // Gone are those that nobody renewed; by then every other lease is older than what was granted at first.
+    await expect.poll(async () => (await router.ports()).sort(), { timeout: 40_000 }).toEqual(ports);
+    for (const { child } of held) child.stdin?.end();
+    await Promise.all(held.map(({ child }) => once(child, 'exit')));
+    expect(await router.ports()).toEqual([]);
+  });
 
   test('SIGINT before the peer has answered leaves no port open at the router', async () => {
     await lab.stun();

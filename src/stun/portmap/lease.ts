@@ -14,6 +14,8 @@ export interface LeaseOptions {
   /** Local UDP port to map. */
   readonly port: number;
   readonly log: Logger;
+  /** Seconds that are asked for; default LEASE_S. */
+  readonly lifetimeS?: number;
   /** Seconds; default LEASE_MIN_S. */
   readonly shortestS?: number;
 }
@@ -37,8 +39,8 @@ export class PortLease {
 
   constructor(options: LeaseOptions) {
     this.#options = options;
-    const { port } = options;
-    this.#request = { port, wanted: port, lifetimeS: LEASE_S, nonce: randomBytes(PCP_NONCE_BYTES) };
+    const { port, lifetimeS = LEASE_S } = options;
+    this.#request = { port, wanted: port, lifetimeS, nonce: randomBytes(PCP_NONCE_BYTES) };
     this.settled = this.#open().catch((error) => options.log.debug(`no port mapping: ${errorText(error)}`));
     this.#life = this.settled.then(() => this.#renew()).catch(() => {});
   }
