@@ -24,6 +24,14 @@ export function mayMove(report: NatReport): boolean {
   return stableMapping(report) !== 'yes';
 }
 
+/**
+ * Can the one port be foretold that this NAT will give a socket toward a new address, whatever the ports there? Then a
+ * peer whose ports cannot be is searched for as by a side that does not move.
+ */
+export function isForetold({ mapping, portStep }: NatReport): boolean {
+  return mapping === 'address-dependent' && portStep !== undefined;
+}
+
 function among(filtering: Filtering, ...accepted: Filtering[]): Answer {
   if (filtering === 'not-measured') return 'unknown';
   return accepted.includes(filtering) ? 'yes' : 'no';
@@ -81,6 +89,11 @@ const FILTER_WORDS: Readonly<Record<Filtering, string>> = {
   'not-measured': 'filtering not measured',
 };
 
+function movingPort({ mapping, portStep }: NatReport): string {
+  const where = mapping === 'address-dependent' ? 'address' : 'destination';
+  return `port for each ${where}${portStep === undefined ? '' : ', which it counts'}`;
+}
+
 /** One NAT in words for people: "symmetric NAT (a new port for each destination, ...)". */
 export function describeNat(report: NatReport): string {
   if (report.nat === 'no') return 'no NAT';
@@ -88,5 +101,5 @@ export function describeNat(report: NatReport): string {
   if (report.mapping === 'not-measured') return `NAT of unknown mapping (${filter})`;
   return stableMapping(report) === 'yes'
     ? `cone NAT (one port for all destinations, ${filter})`
-    : `symmetric NAT (a new port for each destination, ${filter})`;
+    : `symmetric NAT (a new ${movingPort(report)}, ${filter})`;
 }

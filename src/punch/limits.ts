@@ -71,6 +71,11 @@ export const PORT_MAX = 65_535;
 export const PREDICTED_STEPS: readonly number[] = [9, 18, 41, 86, 129, 202, 257, 384, 513, 642, 769, 1_024];
 /** Two counting NATs meet at this many steps ahead of what was seen last. */
 export const MEETING_STEPS = 128;
+/** The next ports of a NAT that counts and gives each address one: that of the peer's socket toward us is among them. */
+export const AWAITED_STEPS: readonly number[] = [1, 2, 3, 4];
+/** Sockets toward each of these; four waves are WIDE_MAX_DATAGRAMS. */
+export const AWAITING_SOCKETS = 128;
+export const AWAITING_WAVES_MS: readonly number[] = [0, 600, 4_000, 12_000];
 /** Ports of a counting NAT further apart than this belong to different times. */
 export const NEAR_STEPS = 64;
 

@@ -1,6 +1,9 @@
 import type { NatReport } from '../wire/nat-report.js';
-import { isMoving, mayMove } from './feasibility.js';
+import { isForetold, isMoving, mayMove } from './feasibility.js';
 import {
+  AWAITED_STEPS,
+  AWAITING_SOCKETS,
+  AWAITING_WAVES_MS,
   BIRTHDAY_FIRST,
   BIRTHDAY_SOCKETS,
   MEETING_STEPS,
@@ -30,22 +33,25 @@ import type { Attempt, PlanInput } from './plan.js';
 /**
  * What a side does where a NAT chooses a new port for each destination: `spread` sends from many sockets to the peer's one
  * endpoint, `sweep` from one socket to many ports of the peer, `meet` from many sockets to one port that the
- * peer's counting NAT is about to give out.
+ * peer's counting NAT is about to give out, `await` from many sockets to the few ports of which one will be the peer's.
  */
 export interface Tactic {
-  readonly kind: 'spread' | 'sweep' | 'meet' | 'none';
+  readonly kind: 'spread' | 'sweep' | 'meet' | 'await' | 'none';
   readonly startMs: number;
 }
 
 /**
  * Both sides come to matching tactics from the same two reports. Two NATs that both move and do not both count are beyond
- * any decent number of datagrams: each probe meets each mapping in one of 64 512 cases.
+ * any decent number of datagrams, each probe meeting each mapping in one of 64 512 cases, unless one of them counts and
+ * gives a socket one port for the whole of the peer's address.
  */
 export function tacticOf({ role, own, peer }: Pick<PlanInput, 'role' | 'own' | 'peer'>): Tactic {
   const [ours, theirs] = [isMoving(own.report), isMoving(peer.report)];
   if (ours && theirs) {
     const both = own.report.portStep !== undefined && peer.report.portStep !== undefined;
-    return both ? { kind: 'meet', startMs: 0 } : { kind: 'none', startMs: 0 };
+    if (both) return { kind: 'meet', startMs: 0 };
+    if (isForetold(own.report)) return { kind: 'sweep', startMs: WIDE_SOON_MS };
+    return { kind: isForetold(peer.report) ? 'await' : 'none', startMs: 0 };
   }
   if (ours) return { kind: 'spread', startMs: startFor(peer.report) };
   if (theirs) return { kind: 'sweep', startMs: startFor(own.report) };
@@ -69,12 +75,13 @@ export function wideAttempts(input: PlanInput, { kind, startMs }: Tactic): Attem
 
 function spread(
   { own, peer, role, hops, measured }: PlanInput,
-  kind: 'spread' | 'meet',
+  kind: 'spread' | 'meet' | 'await',
   startMs: number,
 ): Attempt[] {
+  if (kind === 'await') return awaitPeer({ peer, hops, measured });
   const rung = own.report.portStep === undefined ? 'birthday' : 'predicted';
-  const port = lastPort(peer) + MEETING_STEPS * (peer.report.portStep ?? 0);
-  const endpoint = kind === 'meet' ? { address: peer.endpoint.address, port: wrap(port) } : peer.endpoint;
+  const [port = 0] = portsAhead(peer, [MEETING_STEPS]);
+  const endpoint = kind === 'meet' ? { address: peer.endpoint.address, port } : peer.endpoint;
   // In a meeting nobody else knocks, so the side that comes second does.
   const loud = kind === 'meet' && role === 'invite';
   const first: Attempt = {
@@ -118,7 +125,7 @@ function sweep({ role, peer }: PlanInput, startMs: number): Attempt[] {
   const quick = startMs + (step === undefined ? 0 : WIDE_LATER_MS);
   const out = [probes(quick, SWEEP_GAP_MS), probes(quick + SWEEP_PROBES * SWEEP_GAP_MS, gapMs)];
   if (step !== undefined) {
-    const ports = PREDICTED_STEPS.map((steps) => wrap(lastPort(peer) + steps * step));
+    const ports = portsAhead(peer, PREDICTED_STEPS);
     out.unshift({
       ...common,
       rung: 'predicted',
@@ -131,6 +138,31 @@ function sweep({ role, peer }: PlanInput, startMs: number): Attempt[] {
     });
   }
   return out;
+}
+
+/** Opens to each of the ports that the peer's one socket may get toward us; its probes then come from one of them. */
+function awaitPeer({ peer, hops, measured }: Pick<PlanInput, 'peer' | 'hops' | 'measured'>): Attempt[] {
+  const { address } = peer.endpoint;
+  return [
+    {
+      rung: 'birthday',
+      startMs: 0,
+      socket: BIRTHDAY_FIRST,
+      sockets: AWAITING_SOCKETS,
+      target: { kind: 'ports', address, ports: portsAhead(peer, AWAITED_STEPS) },
+      ttl: measured ? hops : Math.min(hops, SECOND_HOPS),
+      wavesMs: AWAITING_WAVES_MS,
+      gapMs: SPREAD_GAP_MS,
+      packets: WIDE_MAX_DATAGRAMS,
+      wide: true,
+    },
+  ];
+}
+
+/** Ports of the peer's counting NAT so many steps ahead of the newest one that is known. */
+function portsAhead(peer: PlanInput['peer'], steps: readonly number[]): number[] {
+  const step = peer.report.portStep ?? 0;
+  return steps.map((count) => wrap(lastPort(peer) + count * step));
 }
 
 /** The newest port of a counting NAT that the peer's message names: the furthest in the direction of the steps. */

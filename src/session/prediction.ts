@@ -1,4 +1,4 @@
-import { describeNat, feasibility, isMoving } from '../punch/feasibility.js';
+import { describeNat, feasibility, isForetold, isMoving } from '../punch/feasibility.js';
 import { type Endpoint, familyOf } from '../util/endpoint.js';
 import type { Candidate } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
@@ -151,7 +151,15 @@ function throughKnown(a: NatReport, b: NatReport): Prediction {
   }
   if (isMoving(a) && isMoving(b)) {
     if (a.portStep === undefined || b.portStep === undefined) {
-      const why = 'both NATs choose a new port for each destination, and not both can be foretold';
+      if (isForetold(a) || isForetold(b)) {
+        const why =
+          'one NAT counts its ports and gives each address one, to which many sockets of the other side wait';
+        return { outcome: 'direct with effort', rung: 'birthday', why };
+      }
+      const counts = a.portStep !== undefined || b.portStep !== undefined;
+      const why = counts
+        ? 'both NATs choose a new port for each destination, and only one counts: half a chance would take 45 000 datagrams'
+        : 'both NATs choose a new port for each destination, and none can be foretold';
       return { outcome: 'relay only', why };
     }
     const why = 'both NATs count their ports, so that each can be met at the next one';

@@ -2,20 +2,17 @@ import { isIP } from 'node:net';
 import { HANDSHAKE_TIMEOUT_MS } from '../constants.js';
 import { AwlError, errorText, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
-import { publicKeyInfo } from '../identity/x509.js';
 import type { Logger } from '../log.js';
-import { whyRefused } from '../punch/address-filter.js';
 import { punch } from '../punch/puncher.js';
-import { bindRelay } from '../relay/client.js';
 import { type Endpoint, familyOf, formatEndpoint, sameEndpoint } from '../util/endpoint.js';
 import { formatHostPort } from '../util/host-port.js';
 import { lookupName } from '../util/name-lookup.js';
 import { sleep } from '../util/sleep.js';
 import type { Candidate } from '../wire/extension.js';
-import { relaySession } from '../wire/relay.js';
 import type { SessionContext } from './context.js';
 import type { Passage } from './passage.js';
 import { openPassage, type PunchingParts, wrapPassage } from './punching.js';
+import { isTyped, meetAtRelay, relaysOf } from './relay-meeting.js';
 import { ownRoute, type Route } from './route.js';
 import type { SessionSettings } from './settings.js';
 
@@ -65,23 +62,23 @@ export interface PathParts extends PunchingParts {
 export async function openPath(parts: PathParts, standbyMs = STANDBY_MS): Promise<Passage> {
   const { context, candidates, log } = parts;
   const ways = [ownRoute(context.settings), parts.peerRoute];
-  const relay = ways.includes('direct') ? undefined : relayOf(parts);
+  const relays = ways.includes('direct') ? [] : relaysOf(parts);
   if (ways.includes('relay')) {
-    if (relay) return throughRelay(parts, relay);
+    if (relays.length > 0) return throughRelay(parts, meetAtRelay(parts, relays));
     throw noRelay(parts, ways.includes('direct'));
   }
   const direct = { ...parts, candidates: { own: named(candidates.own), peer: named(candidates.peer) } };
-  if (!relay) return openPassage(direct);
-  const standby = parts.role === 'accept' ? new Standby(parts, relay, standbyMs) : undefined;
+  if (relays.length === 0) return openPassage(direct);
+  const standby = parts.role === 'accept' ? new Standby(parts, relays, standbyMs) : undefined;
   const limits = standby ? { signal: standby.signal } : { patienceMs: DIRECT_FIRST_MS };
   try {
     return await openPassage({ ...direct, ...limits });
   } catch (error) {
-    const at = formatEndpoint(relay);
-    if (standby?.met) log.warning(`the peer found no direct path; taking the relay ${at}`);
+    const at = relays.map(formatEndpoint).join(' or ');
+    if (standby?.met) log.warning('the peer found no direct path; taking the relay, too');
     else if (!isAwlError(error, ...NO_WAY)) throw error;
     else log.warning(`${error.code}: ${error.message}; trying the relay ${at}`);
-    return await throughRelay(parts, relay, standby?.now());
+    return await throughRelay(parts, standby?.now() ?? meetAtRelay(parts, relays));
   } finally {
     standby?.end();
   }
@@ -97,14 +94,14 @@ class Standby {
   readonly #met = new AbortController();
   readonly #hurry = new AbortController();
   readonly #over = new AbortController();
-  readonly #bound: Promise<void>;
+  readonly #bound: Promise<Endpoint>;
 
-  constructor(parts: PathParts, relay: Endpoint, ms: number) {
+  constructor(parts: PathParts, relays: readonly Endpoint[], ms: number) {
     const { signal } = parts;
     this.signal = AbortSignal.any([this.#met.signal, ...(signal ? [signal] : [])]);
     const over = AbortSignal.any([this.#over.signal, ...(signal ? [signal] : [])]);
     const patience = sleep(ms, AbortSignal.any([over, this.#hurry.signal])).catch(() => {});
-    this.#bound = patience.then(() => bind({ ...parts, signal: over }, relay));
+    this.#bound = patience.then(() => meetAtRelay({ ...parts, signal: over }, relays));
     this.#bound.then(
       () => this.#met.abort(new Error('the peer is at the relay')),
       () => {},
@@ -116,7 +113,7 @@ class Standby {
   }
 
   /** Goes there at once, if it is not there yet. */
-  now(): Promise<void> {
+  now(): Promise<Endpoint> {
     this.#hurry.abort();
     return this.#bound;
   }
@@ -128,15 +125,6 @@ class Standby {
 
 function named(candidates: readonly Candidate[]): readonly Candidate[] {
   return candidates.filter(({ type }) => type !== 'relay');
-}
-
-/** The inviter's relay, else the acceptor's: one that both can address. */
-function relayOf({ role, candidates, sockets, keys }: PathParts): Endpoint | undefined {
-  const { own, peer } = candidates;
-  const all = role === 'invite' ? [...own, ...peer] : [...peer, ...own];
-  const family = familyOf(sockets.main.local);
-  const relays = all.filter(({ type, endpoint }) => type === 'relay' && familyOf(endpoint) === family);
-  return keys.confirmKey && relays[0]?.endpoint;
 }
 
 function noRelay({ peer, context }: PathParts, direct: boolean): AwlError {
@@ -153,41 +141,11 @@ function noRelay({ peer, context }: PathParts, direct: boolean): AwlError {
   });
 }
 
-/** An address that the user typed needs no judging. */
-function isTyped({ candidates }: PathParts, relay: Endpoint): boolean {
-  return candidates.own.some(({ type, endpoint }) => type === 'relay' && sameEndpoint(endpoint, relay));
-}
-
-/** Proves us to the relay, and waits there for the peer. */
-async function bind(parts: PathParts, relay: Endpoint): Promise<void> {
-  const { context, sockets, role, keys, host, signal } = parts;
-  const why = isTyped(parts, relay) ? undefined : whyRefused(relay, context.settings);
-  if (why !== undefined) {
-    throw new AwlError('ADDRESS_REFUSED', `the peer names a relay at ${formatEndpoint(relay)}: ${why}`, {
-      hint: 'if it is yours, name it with --relay-server on this side, too',
-    });
-  }
-  if (!host.cert || !host.key || !keys.confirmKey) {
-    throw new AwlError('RELAY_REFUSED', 'a relay needs a certificate of our own, and awl on both sides');
-  }
-  signal?.throwIfAborted();
-  await bindRelay({
-    ...{ socket: sockets.main, relay, role, key: host.key },
-    session: relaySession(keys.confirmKey),
-    publicKey: publicKeyInfo(host.cert),
-    ...(signal && { signal }),
-  });
-}
-
-async function throughRelay(
-  parts: PathParts,
-  relay: Endpoint,
-  bound: Promise<void> = bind(parts, relay),
-): Promise<Passage> {
+async function throughRelay(parts: PathParts, meeting: Promise<Endpoint>): Promise<Passage> {
   const { context, sockets, role, keys, log, signal } = parts;
   const { settings } = context;
+  const relay = await meeting;
   const typed = isTyped(parts, relay);
-  await bound;
   const result = await punch({
     socket: sockets.main,
     role,

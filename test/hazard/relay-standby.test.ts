@@ -28,7 +28,13 @@ afterEach(async () => {
   for (const close of cleanup.splice(0).reverse()) await close();
 });
 
-async function side(role: Role, handshakeTimeoutMs: number) {
+interface Candidates {
+  readonly own?: Endpoint;
+  readonly peer?: Endpoint;
+}
+const named = (endpoint: Endpoint | undefined) => (endpoint ? [{ type: 'relay' as const, endpoint }] : []);
+
+async function side(role: Role, handshakeTimeoutMs: number, relays: Candidates = {}) {
   const [alice, bob] = world.machines as [Machine, Machine];
   const [own, other] = role === 'invite' ? [alice, bob] : [bob, alice];
   const context = await openContext(world.settings(own, other, { route: 'either', handshakeTimeoutMs }));
@@ -47,7 +53,7 @@ async function side(role: Role, handshakeTimeoutMs: number) {
       {
         ...{ context, session: 'abcdef', role, host, peer, sockets, target },
         outer: sockets.main.local,
-        candidates: { own: [{ type: 'relay', endpoint: relay.endpoint }], peer: [] },
+        candidates: { own: named(relays.own ?? relay.endpoint), peer: named(relays.peer) },
         keys: KEYS,
         abilities: { peerFresh: [], chooses: false, birthday: false },
         hops: undefined,
@@ -81,4 +87,18 @@ test('an answer that is under way for long costs no direct path: who waits at th
   const passages = await Promise.all([accepting, alice.open(bob.local)]);
   for (const { how } of passages) expect(how).not.toBe('relay');
   expect(relay.stats).toMatchObject({ sessions: 0, forwarded: 0 });
+});
+
+test('where the inviter’s relay is gone both meet at the acceptor’s', async () => {
+  const [dead, gone] = [await UdpSocket.bind(LOCAL), await UdpSocket.bind(LOCAL)];
+  cleanup.push(
+    () => dead.close(),
+    () => gone.close(),
+  );
+  const alice = await side('invite', 300, { own: gone.local, peer: relay.endpoint });
+  const bob = await side('accept', 60_000, { own: relay.endpoint, peer: gone.local });
+  const passages = await Promise.all([bob.open(dead.local, 200), alice.open(dead.local)]);
+  for (const { how, confirmed, alien } of passages) {
+    expect({ how, confirmed, alien }).toEqual({ how: 'relay', confirmed: true, alien: relay.endpoint });
+  }
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { IMPOSSIBLE_AFTER_MS, SILENT_MAX_BYTES, SILENT_MAX_DATAGRAMS } from '../../src/constants.js';
-import { feasibility, isMoving } from '../../src/punch/feasibility.js';
+import { feasibility, isForetold, isMoving } from '../../src/punch/feasibility.js';
 import type { PunchMachine } from '../../src/punch/machine.js';
 import type { PunchRole } from '../../src/wire/confirm.js';
 import { type NatReport, UNMEASURED } from '../../src/wire/nat-report.js';
@@ -117,7 +117,9 @@ function runPair(seed: number, confirmed: boolean, maxLoss: number): Verdict {
 
 /** Do birthday sockets or prediction help where plain punching does not? */
 function wideHelps(a: NatReport, b: NatReport): boolean {
-  if (isMoving(a) && isMoving(b)) return a.portStep !== undefined && b.portStep !== undefined;
+  if (isMoving(a) && isMoving(b)) {
+    return isForetold(a) || isForetold(b) || (a.portStep !== undefined && b.portStep !== undefined);
+  }
   return isMoving(a) || isMoving(b);
 }
 
