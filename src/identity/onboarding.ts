@@ -146,8 +146,7 @@ export async function trustIdentity(
 
 /** Who trusts his own certificate as somebody else's lets the rendezvous operator send his own messages back to him. */
 async function refuseOwn(repo: AppRepository, name: IdentityName, cert: Certificate): Promise<void> {
-  for (const entry of await repo.list()) {
-    if (entry.role !== 'host') continue;
+  for (const entry of await repo.own()) {
     const own = formatName(entry.name);
     if (own === formatName(name) || entry.fingerprint === cert.fingerprint) {
       throw new AwlError(

@@ -137,6 +137,12 @@ export class AppRepository {
     return [...(await this.survey()).entries];
   }
 
+  /** Own identities only, without a look at the certificates of all peers. */
+  async own(): Promise<RepositoryEntry[]> {
+    const found = await inside(SafeFolder.open(this.path), (repo) => surveyRepository(this, repo, true));
+    return (found?.entries ?? []).filter(({ role }) => role === 'host');
+  }
+
   /** The path of an identity's file, for messages; of its folder if `file` is empty. */
   file(name: IdentityName, file: string): string {
     return join(this.path, name.owner, name.pin, file);

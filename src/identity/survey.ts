@@ -1,3 +1,5 @@
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { errorText, isAwlError } from '../errors.js';
 import { CA_FILE, CERTIFICATE_FILE, type IdentityName, isNamePart, KEY_FILE } from './names.js';
 import type { AppRepository } from './repository.js';
@@ -31,8 +33,15 @@ function problemText(error: unknown): string {
   return isAwlError(error) && error.hint ? `${error.message}; ${error.hint}` : errorText(error);
 }
 
-/** Looks at every `owner/pin` folder below an open repository; never throws for a single one. */
-export async function surveyRepository(repo: AppRepository, root: SafeFolder): Promise<RepositorySurvey> {
+/**
+ * Looks at every `owner/pin` folder below an open repository; never throws for a single one.
+ * @param ownOnly leave out those without a private key, unread: in a repository of thousands there are few others
+ */
+export async function surveyRepository(
+  repo: AppRepository,
+  root: SafeFolder,
+  ownOnly = false,
+): Promise<RepositorySurvey> {
   const entries: RepositoryEntry[] = [];
   const problems: string[] = [];
   const nameable = (part: string, where: string) => {
@@ -42,10 +51,13 @@ export async function surveyRepository(repo: AppRepository, root: SafeFolder): P
   };
   for (const owner of await root.folders()) {
     if (!nameable(owner, root.path)) continue;
+    if (ownOnly && !mayHoldKeys(root.at(owner))) continue;
     try {
       await inside(root.enter(owner), async (folder) => {
         for (const pin of await folder.folders()) {
-          if (nameable(pin, folder.path)) entries.push(await inspect(repo, folder, { owner, pin }));
+          if (!nameable(pin, folder.path)) continue;
+          if (ownOnly && !mayHaveKey(join(folder.at(pin), KEY_FILE))) continue;
+          entries.push(await inspect(repo, folder, { owner, pin }));
         }
       });
     } catch (error) {
@@ -53,6 +65,24 @@ export async function surveyRepository(repo: AppRepository, root: SafeFolder): P
     }
   }
   return { entries, problems };
+}
+
+/** Only saves a look at a folder without a key; what has one, or cannot be looked at, is judged as ever. */
+function mayHaveKey(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
+}
+
+/** One owner with thousands of peers, or thousands of owners: entering each folder would take seconds. */
+function mayHoldKeys(owner: string): boolean {
+  try {
+    return readdirSync(owner).some((pin) => mayHaveKey(join(owner, pin, KEY_FILE)));
+  } catch {
+    return true;
+  }
 }
 
 async function inspect(repo: AppRepository, owner: SafeFolder, name: IdentityName): Promise<RepositoryEntry> {

@@ -4,8 +4,7 @@ import { chmod, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promi
 import { join } from 'node:path';
 import { FILE_KEEP_MS, FILE_POLL_MS, INVITE_LOOKBACK_MS, MESSAGE_MAX_BYTES } from '../constants.js';
 import { AwlError, errorText } from '../errors.js';
-import { matchesName } from '../identity/names.js';
-import { decodeLetter, encodeLetter, HEAD_MAX_BYTES } from './letter-head.js';
+import { decodeLetter, encodeBounded, fitsFilter, HEAD_MAX_BYTES } from './letter-head.js';
 import type { Envelope, Letter, LetterFilter, Rendezvous, RendezvousContext } from './types.js';
 
 // <hash of app, kind, sender, recipient>-<random>: no word of a peer ever becomes part of a path.
@@ -89,13 +88,7 @@ class FileRendezvous implements Rendezvous {
   async push(letter: Letter, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#closing.signal.throwIfAborted();
-    const data = encodeLetter(letter);
-    if (letter.bytes.length > MESSAGE_MAX_BYTES || data.length - letter.bytes.length > HEAD_MAX_BYTES) {
-      throw new AwlError(
-        'MESSAGE_TOO_LARGE',
-        `a message of ${letter.bytes.length} bytes is too large to hand over`,
-      );
-    }
+    const data = encodeBounded(letter);
     await this.#guard('write to', async () => {
       await mkdir(this.#folder, { recursive: true, mode: 0o700 });
       const name = baseName(letter);
@@ -139,9 +132,7 @@ class FileRendezvous implements Rendezvous {
       if (file) this.#ctx.log.debug(`${name} in the rendezvous folder is no letter`);
       return undefined;
     }
-    const { app, kind, from, to } = letter;
-    if (app !== filter.app || kind !== filter.kind) return undefined;
-    if (!matchesName(from, filter.from) || !matchesName(to, filter.to)) return undefined;
+    if (!fitsFilter(letter, filter)) return undefined;
     return { ...letter, id: name, receivedAt: file.at, ack: () => unlink(path).catch(() => {}) };
   }
 

@@ -1,5 +1,7 @@
-import { type IdentityName, isNamePart } from '../identity/names.js';
-import type { Letter } from './types.js';
+import { MESSAGE_MAX_BYTES } from '../constants.js';
+import { AwlError } from '../errors.js';
+import { type IdentityName, isNamePart, matchesName } from '../identity/names.js';
+import type { Letter, LetterFilter } from './types.js';
 
 /** The line in front of the sealed bytes: what a carrier without fields of its own must know. */
 export const HEAD_MAX_BYTES = 1024;
@@ -19,6 +21,23 @@ export function encodeLetter(letter: Letter): Buffer {
   const name = ({ owner, pin }: IdentityName) => ({ owner, pin });
   const head: Head = { awl: 1, app, kind, form, from: name(from), to: name(to) };
   return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), letter.bytes]);
+}
+
+/**
+ * {@link encodeLetter} within the limits of every carrier.
+ * @throws AwlError MESSAGE_TOO_LARGE
+ */
+export function encodeBounded(letter: Letter): Buffer {
+  const data = encodeLetter(letter);
+  const { length } = letter.bytes;
+  if (length <= MESSAGE_MAX_BYTES && data.length - length <= HEAD_MAX_BYTES) return data;
+  throw new AwlError('MESSAGE_TOO_LARGE', `a message of ${length} bytes is too large to hand over`);
+}
+
+/** True if it is one of those that the filter waits for. */
+export function fitsFilter({ app, kind, from, to }: Letter, filter: LetterFilter): boolean {
+  if (app !== filter.app || kind !== filter.kind) return false;
+  return matchesName(from, filter.from) && matchesName(to, filter.to);
 }
 
 function isName(value: unknown): value is IdentityName {

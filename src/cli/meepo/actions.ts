@@ -1,5 +1,6 @@
 import { AwlError } from '../../errors.js';
 import { isDaemonStatus } from '../../meepo/status.js';
+import { sleep } from '../../util/sleep.js';
 import { firstLine, readInputFile } from '../input-file.js';
 import { oneLine } from '../io.js';
 import { version } from '../version.js';
@@ -10,6 +11,9 @@ import { asciiTable } from './table.js';
 
 type Json = Readonly<Record<string, unknown>>;
 const SECRET_MAX_BYTES = 4096;
+/** The daemon answers for a second after it was told to end. */
+const GONE_MS = 8_000;
+const GONE_LOOK_MS = 100;
 
 /** What the daemon's `version` and our own half of it say. */
 export function versionFields(): Readonly<Record<string, string>> {
@@ -73,6 +77,13 @@ function teleportFields(context: MeepoContext): Json {
   };
 }
 
+function isThere({ daemon, signal }: MeepoContext): Promise<boolean> {
+  return callDaemon(daemon, 'whoami', {}, signal).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Commands that ask the daemon one thing and print one thing. */
 export const ACTIONS: Readonly<Record<string, (context: MeepoContext) => Promise<string>>> = {
   whoami: async (context) => `${text((await ask(context, 'whoami'))['id'])}\n`,
@@ -91,6 +102,9 @@ export const ACTIONS: Readonly<Record<string, (context: MeepoContext) => Promise
   },
   shutdown: async (context) => {
     await ask(context, 'shutdown');
+    // Whoever starts it again in the next line finds the ports free.
+    const until = performance.now() + GONE_MS;
+    while (performance.now() < until && (await isThere(context))) await sleep(GONE_LOOK_MS, context.signal);
     return 'Meepo shutting down\n';
   },
   ping: async (context) => {

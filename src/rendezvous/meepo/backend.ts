@@ -1,10 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { INVITE_LOOKBACK_MS, MESSAGE_MAX_BYTES } from '../../constants.js';
 import { AwlError, errorText, isAwlError } from '../../errors.js';
-import { matchesName } from '../../identity/names.js';
 import { AsyncQueue } from '../../util/queue.js';
 import { sleep, untilAborted } from '../../util/sleep.js';
-import { decodeLetter, encodeLetter, HEAD_MAX_BYTES } from '../letter-head.js';
+import { decodeLetter, encodeBounded, fitsFilter, HEAD_MAX_BYTES } from '../letter-head.js';
 import type { Envelope, Letter, LetterFilter, Rendezvous, RendezvousContext } from '../types.js';
 import { addressesOf, type RedisPlace } from './place.js';
 import { openRedis, type RedisLink } from './redis.js';
@@ -83,13 +82,7 @@ class MeepoRendezvous implements Rendezvous {
   async push(letter: Letter, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#closing.signal.throwIfAborted();
-    const data = encodeLetter(letter);
-    if (letter.bytes.length > MESSAGE_MAX_BYTES || data.length - letter.bytes.length > HEAD_MAX_BYTES) {
-      throw new AwlError(
-        'MESSAGE_TOO_LARGE',
-        `a message of ${letter.bytes.length} bytes is too large to hand over`,
-      );
-    }
+    const data = encodeBounded(letter);
     const stream = streamOf(letter.app, letter.kind);
     const id = randomBytes(12).toString('hex');
     const fields = ['id', id, 'letter', data.toString('base64')];
@@ -203,9 +196,7 @@ class MeepoRendezvous implements Rendezvous {
       this.#ctx.log.debug(`entry ${at} of a Redis stream is no letter`);
       return undefined;
     }
-    const { app, kind, from, to } = letter;
-    if (app !== filter.app || kind !== filter.kind) return undefined;
-    if (!matchesName(from, filter.from) || !matchesName(to, filter.to)) return undefined;
+    if (!fitsFilter(letter, filter)) return undefined;
     const ack = async () => {
       await link.command(['XDEL', stream, at], AbortSignal.timeout(AGAIN_MS)).catch(() => {});
     };

@@ -31,6 +31,8 @@ test('every identity is listed with its role, and one bad entry spoils no other'
     'erin@px.test/1',
     'fred@px.test/1',
   ]);
+  // Own ones alone are the same, whatever is wrong with them, and cost no look at the peers'.
+  expect(await new AppRepository(path).own()).toEqual(entries.filter(({ role }) => role === 'host'));
   expect(found['alice@px.test/pinA']).toMatchObject({
     role: 'host',
     usable: true,
