@@ -1,4 +1,4 @@
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { isIP } from 'node:net';
 import type { Logger } from '../log.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
@@ -37,12 +37,17 @@ export async function listenForFlows(
   };
 }
 
+/** Answers go to addresses, which Node would look up, later, for each datagram. */
+const asItIs: NonNullable<SocketOptions['lookup']> = (address, options, found) =>
+  found(null, address, options.family === 6 ? 6 : 4);
+
 /**
  * A UDP socket for local programs; errors of single datagrams are nobody's.
  * @throws AwlError TUNNEL_BIND
  */
 export function bindDatagrams(local: Endpoint): Promise<Socket> {
-  const socket = createSocket(isIP(local.address) === 6 ? 'udp6' : 'udp4');
+  const type = isIP(local.address) === 6 ? 'udp6' : 'udp4';
+  const socket = createSocket({ type, lookup: asItIs });
   return new Promise((resolve, reject) => {
     const onError = (cause: Error) => {
       socket.close();
