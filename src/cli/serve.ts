@@ -11,7 +11,7 @@ import { growHeapFreely } from './heap.js';
 import { jsonLine, oneLine } from './io.js';
 import { fromEnvironment, mergeLevels } from './merge.js';
 import { warn } from './prepare.js';
-import { showToOthers } from './session.js';
+import { nameText, showToOthers } from './session.js';
 import { sessionSettings } from './settings.js';
 import type { Assignment } from './source.js';
 import type { OptionValues } from './values.js';
@@ -39,7 +39,12 @@ export async function runServe(context: CommandContext): Promise<number> {
   const statuses = await Promise.all(
     services.map(async ({ name, options, settings }) => {
       const one = log.child(name);
-      const board = new StatusBoard({ mode: 'accept', app: settings.app, host: formatName(settings.host) });
+      const board = new StatusBoard({
+        mode: 'accept',
+        app: settings.app,
+        host: nameText(settings.host),
+        peer: nameText(settings.peer),
+      });
       try {
         return await runAcceptor({
           ...settings,

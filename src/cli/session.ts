@@ -59,7 +59,8 @@ export async function runSession(context: CommandContext): Promise<number> {
   }
 }
 
-function nameText(name: PartialName): string {
+/** As the status shows it; nothing for everybody. */
+export function nameText(name: PartialName): string {
   return name.owner === undefined && name.pin === undefined ? '' : formatName(name);
 }
 
