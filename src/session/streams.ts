@@ -9,6 +9,7 @@ import { formatTarget, parseTarget } from '../wire/tunnel-target.js';
 import { greetOver } from './carrying.js';
 import type { Passage } from './passage.js';
 import type { SessionSettings } from './settings.js';
+import { openTcpStream } from './tcp-stream.js';
 
 /** What a program waits for from its peer: `connection` for each stream or, for `udp:`, each flow of datagrams. */
 export interface PassageListener
@@ -32,6 +33,12 @@ export interface StreamPassage extends Passage {
    * @throws AwlError as `connect`, USAGE_CONFLICT if somebody listens for it already
    */
   listen(target: string): Promise<PassageListener>;
+  /**
+   * With `transport` tcp, where both sides agreed on it by `qos`: the one connection between both, encrypted and proved
+   * by TLS 1.3 with keys of the session. Resolves when the peer has called it, too; the caller ends it.
+   * @throws AwlError USAGE_CONFLICT for a passage of UDP, TUNNEL_REFUSED toward a plexus, HANDSHAKE_TIMEOUT, TCP_BIND
+   */
+  stream(): Promise<Duplex>;
   /** Opens a flow of datagrams to what the peer listens for as `udp:` this name. */
   datagram(target: string): Promise<DatagramFlow>;
 }
@@ -87,6 +94,7 @@ export function withStreams(passage: Passage, settings: SessionSettings): Stream
       await agreed(flow, name);
       return flow;
     },
+    stream: () => openTcpStream(passage, settings.signal),
     async close() {
       const tunnel = await opening?.catch(() => undefined);
       await tunnel?.close('the passage was closed');
@@ -100,6 +108,11 @@ async function openTunnel(
   settings: SessionSettings,
   listening: ReadonlyMap<string, Listening>,
 ): Promise<Tunnel> {
+  if (passage.transport === 'tcp') {
+    throw new AwlError('USAGE_CONFLICT', 'both sides agreed on TCP for this passage', {
+      hint: 'use stream()',
+    });
+  }
   const log = (settings.log ?? silentLogger).child(passage.session);
   const greeted = await greetOver(passage, { exports: [...listening.keys()] }, settings.signal);
   return new Tunnel(

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { afterEach, expect, test } from 'vitest';
 import { accept, invite, type StreamPassage } from '../../src/index.js';
+import type { SessionSettings } from '../../src/session/settings.js';
 import { makeWorld } from '../support/world.js';
 
 const cleanup: (() => unknown)[] = [];
@@ -10,14 +12,18 @@ afterEach(async () => {
   for (const close of cleanup.splice(0).reverse()) await close();
 });
 
+const OVER_TCP = { qos: { proto: 'tcp', role: 'either' } } as const;
+
 /** A passage from both of its ends. */
-async function passages(): Promise<{ alice: StreamPassage; bob: StreamPassage }> {
+async function passages(
+  more: Partial<SessionSettings> = {},
+): Promise<{ alice: StreamPassage; bob: StreamPassage }> {
   const world = await makeWorld('alice@example.org/laptop', 'bob@example.org/nas');
   cleanup.push(world.close);
   const [a, b] = [world.machines[0]!, world.machines[1]!];
-  const accepting = accept(world.settings(b, a));
+  const accepting = accept(world.settings(b, a, more));
   const next = accepting.next();
-  const alice = await invite(world.settings(a, b));
+  const alice = await invite(world.settings(a, b, more));
   const bob = (await next).value as StreamPassage;
   cleanup.push(async () => {
     await Promise.all([alice.close(), bob.close()]);
@@ -76,4 +82,33 @@ test('streams end when the peer closes the passage, and nothing can be opened af
   await bob.close();
   expect((await error)[0]).toBeInstanceOf(Error);
   await expect(alice.connect('8')).rejects.toMatchObject({ code: 'TUNNEL_LOST' });
+});
+
+test('a passage of TCP is one connection, encrypted, that nobody without the session’s key becomes part of', async () => {
+  const { alice, bob } = await passages(OVER_TCP);
+  expect([alice.qos, bob.qos].sort()).toEqual(['tcp:client', 'tcp:server']);
+  const [server, client] = alice.qos === 'tcp:server' ? [alice, bob] : [bob, alice];
+  const opening = server.stream();
+  // A stranger is first at the open port, and says what he likes.
+  const stranger = connect(server.inner.port, server.inner.address);
+  stranger.on('error', () => {});
+  stranger.write('GET / HTTP/1.0\r\n\r\n');
+  await once(stranger, 'close');
+  const [a, b] = await Promise.all([opening, client.stream()]);
+  const data = randomBytes(2_000_000);
+  a.pipe(a);
+  b.end(data);
+  const got: Buffer[] = [];
+  for await (const piece of b) got.push(piece as Buffer);
+  expect(Buffer.concat(got).equals(data)).toBe(true);
+  a.destroy();
+});
+
+test('a passage of the wrong kind says which call is the right one', async () => {
+  const [udp, tcp] = [await passages(), await passages(OVER_TCP)];
+  await expect(udp.alice.stream()).rejects.toMatchObject({ code: 'USAGE_CONFLICT' });
+  await expect(tcp.alice.connect('8')).rejects.toMatchObject({
+    code: 'USAGE_CONFLICT',
+    hint: 'use stream()',
+  });
 });
