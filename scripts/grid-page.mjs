@@ -29,6 +29,10 @@ export function gridPage(types, results, hopeless) {
     'on links with delay or loss also to the path in the hands of both sides; datagrams sent by inviter + acceptor. One line for each side',
     'of the lab that the inviter was on. `-`: no path, as expected.',
     '',
+    'A path is authenticated a round trip after the inviter’s first datagram. Its choice and the answer to it, another one, put it into the',
+    'inviter’s hands; the acceptor hands its own on 100 ms after the choice, in case the inviter asks again, or as soon as the tunnel’s first',
+    'datagram arrives. Its times include the way of its answer to the inviter.',
+    '',
     ...sections.flat(),
     ...IMPOSSIBLE,
   ].join('\n');
@@ -80,6 +84,7 @@ function section(types, results, hopeless) {
     `**${direct.length} of ${feasible.length} feasible pairs direct, ${first.length} of them at the first try (${((100 * first.length) / feasible.length).toFixed(1)} %).**`,
     '',
     ...Object.entries(kinds).flatMap(([what, list]) => (list.length > 0 ? [summary(what, list)] : [])),
+    ...(link.loss ? [lateness(direct)] : []),
     `* datagrams outside the wide rungs: ${high(results.flatMap(({ sent, wide }) => sent.map((n, i) => n - wide[i])))} at most from one side`,
     '',
     `| inviter \\ acceptor | ${columns.join(' | ')} |`,
@@ -87,6 +92,13 @@ function section(types, results, hopeless) {
     ...rows.map((a) => `| ${a} | ${columns.map((b) => cell(a, b)).join(' | ')} |`),
     '',
   ];
+}
+
+/** How many were slower than they should be. */
+function lateness(direct) {
+  const late = direct.filter((one) => one.bothMs > (isBirthday(one) ? 12_000 : 5_000));
+  const list = late.map(({ a, b, bothMs }) => `${a} to ${b} in ${bothMs} ms`).join(', ') || 'none';
+  return `* in both sides’ hands later than after 5 s, or 12 s where ports are searched at random: ${list}`;
 }
 
 function summary(what, list) {

@@ -1,5 +1,5 @@
 import { HANDSHAKE_FRAME_BYTES, IMPOSSIBLE_AFTER_MS, PUNCH_MAX_PATHS } from '../constants.js';
-import { type Endpoint, sameEndpoint } from '../util/endpoint.js';
+import type { Endpoint } from '../util/endpoint.js';
 import type { PunchRole } from '../wire/confirm.js';
 import { decodeFrame, encodeFrame, type HandshakeFlag } from '../wire/handshake.js';
 import { Budget } from './budget.js';
@@ -7,6 +7,7 @@ import { ChoosingDialogue } from './choosing-dialogue.js';
 import { ConfirmDialogue } from './confirm-dialogue.js';
 import type { Desk, Dialogue, ProvenBy } from './dialogue.js';
 import { LegacyAcceptor, LegacyInviter } from './legacy-dialogue.js';
+import type { Outcome, PunchStats, Sending } from './outcome.js';
 import { Path, type Place, placeKey } from './path.js';
 import type { Plan, Rung } from './plan.js';
 import { OpenerSchedule } from './schedule.js';
@@ -34,32 +35,6 @@ export interface MachineOptions {
   /** May the wide attempts begin now? Asked again later if not; without it there are none. */
   readonly admitWide?: () => boolean;
   readonly random: (bytes: number) => Buffer;
-}
-
-/** A datagram to send now. */
-export interface Sending {
-  readonly data: Buffer;
-  readonly to: Endpoint;
-  /** Number of the own socket. */
-  readonly socket: number;
-  readonly ttl?: number;
-}
-
-export type Outcome =
-  | { readonly kind: 'done'; readonly path: Path; readonly by: ProvenBy }
-  | { readonly kind: 'failed'; readonly reason: 'timeout' | 'impossible' };
-
-/** Counters of one attempt; `bad` frames were ignored, `foreign` came from addresses the peer cannot be at. */
-export interface PunchStats {
-  sent: number;
-  sentBytes: number;
-  received: number;
-  valid: number;
-  bad: number;
-  reflected: number;
-  foreign: number;
-  /** Those of `sent` that belonged to wide attempts. */
-  wide: number;
 }
 
 /**
@@ -286,13 +261,4 @@ export class PunchMachine {
 
 function makeLegacy(desk: Desk, { role, moving }: MachineOptions): Dialogue {
   return role === 'invite' ? new LegacyInviter(desk, moving) : new LegacyAcceptor(desk, moving);
-}
-
-/** How a passage was won: by a rung of the ladder, or at another port or address than anybody expected. */
-export type How = Rung | 'remapped' | 'moved';
-
-/** The `how` of a passage. */
-export function describePath(path: Path, reference: Endpoint): How {
-  if (sameEndpoint(path.endpoint, reference) && path.socket === 0) return 'reflexive';
-  return path.rung ?? (path.endpoint.address === reference.address ? 'remapped' : 'moved');
 }

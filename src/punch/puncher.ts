@@ -11,8 +11,9 @@ import { birthdayGate } from './birthday-gate.js';
 import type { ProvenBy } from './dialogue.js';
 import { punchFailure } from './failure.js';
 import { isMoving } from './feasibility.js';
-import { describePath, type How, type Outcome, PunchMachine, type PunchStats } from './machine.js';
+import { PunchMachine } from './machine.js';
 import { usableCandidates } from './neighbours.js';
+import { describePath, type How, type Outcome, type PunchStats } from './outcome.js';
 import { type Plan, planPunch } from './plan.js';
 import { SocketPool } from './socket-pool.js';
 
