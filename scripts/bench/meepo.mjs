@@ -1,9 +1,13 @@
-// Two awl meepo nodes over a private redis-server on loopback: time to teleport, throughput up and down, one-byte echo,
-// 200 connections at once, memory. `node scripts/bench/meepo.mjs [webrtc]`: with `webrtc` the nodes do as if the peer
-// were a real Meepo. Needs `npm run build` and redis-server; prints one line a figure.
-import { spawn } from 'node:child_process';
+// Two awl meepo nodes on one veth pair: time to teleport, throughput up and down, one-byte echo, 200 connections at once,
+// an unlimited iperf3 either way with pings beside it, and memory. `node scripts/bench/meepo.mjs [passage|webrtc|model]
+// [--seconds 10]`: `passage` is awl's own path, `webrtc` leaves that out, `model` has at the far end what stands for the
+// real Meepo in the tests, on loopback. Needs root, `npm run build`, redis-server, iperf3; prints one line a figure.
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { silentLogger } from '../../dist/log.js';
 import { MeepoNode } from '../../dist/meepo/node.js';
 import { parseRedisUrl } from '../../dist/rendezvous/meepo/place.js';
@@ -11,37 +15,51 @@ import { meepoKeys } from '../../dist/wire/meepo/keys.js';
 
 const MB = 1024 * 1024;
 const BYTES = 32 * MB;
-const ECHOES = 500;
+const ECHOES = 2_000;
 const CROWD = 200;
-const [mode = 'passage', role, ...rest] = process.argv.slice(2);
+const SERVER = '10.77.0.1';
+const URL = `redis://${SERVER}:6379/1`;
+const SELF = process.argv[1];
+const { values, positionals } = parseArgs({
+  options: { seconds: { type: 'string', default: '10' }, role: { type: 'string' } },
+  allowPositionals: true,
+});
+const mode = positionals[0] ?? 'passage';
 
-const node = (redis) =>
+const sleep = (ms) =>
+  new Promise((done) => {
+    setTimeout(done, ms);
+  });
+const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
+
+const node = () =>
   new MeepoNode({
     keys: meepoKeys(),
-    webrtc: { iceServers: [], onlyAddress: '127.0.0.1' },
+    webrtc: { iceServers: [], ...(mode === 'model' && { onlyAddress: '127.0.0.1' }) },
     access: {},
-    passages: mode !== 'webrtc',
-    redis: parseRedisUrl(redis),
+    passages: mode === 'passage',
+    redis: parseRedisUrl(URL),
     log: silentLogger,
   });
-const listen = async (handler) => {
-  const server = createServer({ noDelay: true }, handler).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return server.address().port;
-};
-const say = (name, value, unit) => console.log(`${mode.padEnd(8)} ${name.padEnd(34)} ${value} ${unit}`);
+const say = (name, value, unit) => console.log(`${mode.padEnd(8)} ${name.padEnd(36)} ${value} ${unit}`);
+const tell = (message) => new Promise((done) => process.send(message, done));
 
-if (role === 'sink') {
+/** Services beside the far node: one that drinks, one that pours, one that echoes. */
+async function services() {
+  const listen = async (handler) => {
+    const server = createServer({ noDelay: true }, handler).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return server.address().port;
+  };
   const drain = await listen((socket) => {
     let got = 0;
+    socket.on('error', () => {});
     socket.on('data', (data) => {
       got += data.length;
       if (got === BYTES) socket.write('!');
     });
-    socket.on('error', () => {});
   });
   const source = await listen((socket) => {
-    socket.on('error', () => {});
     const chunk = Buffer.alloc(65536, 1);
     let left = BYTES;
     const go = () => {
@@ -51,85 +69,207 @@ if (role === 'sink') {
       }
       return undefined;
     };
+    socket.on('error', () => {});
     go();
   });
   const echo = await listen((socket) => socket.on('error', () => {}).pipe(socket));
-  const alice = node(rest[0]);
-  process.send({ id: alice.id, drain, source, echo });
-  process.on('message', () => process.send({ rss: process.memoryUsage.rss() }));
-  process.on('disconnect', () => process.exit());
-} else {
-  const port = await listen(() => {}).then((free) => free + 1);
-  const redis = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', ''], {
-    stdio: 'ignore',
-  });
-  const url = `redis://127.0.0.1:${port}/1`;
-  const sink = spawn(process.execPath, [process.argv[1], mode, 'sink', url], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-  try {
-    const [peer] = await once(sink, 'message');
-    const bob = node(url);
-    const at = async (remote) => {
-      const { source } = await bob.teleport({ peer: peer.id, remote: `127.0.0.1:${remote}` });
-      const [host, local] = source.address.split(':');
-      return { host, port: Number(local) };
-    };
-    let begun = performance.now();
-    const drain = await at(peer.drain);
-    say('teleport, transport included', Math.round(performance.now() - begun), 'ms');
-    const up = connect(drain.port, drain.host);
-    begun = performance.now();
-    const chunk = Buffer.alloc(65536, 1);
-    for (let sent = 0; sent < BYTES; sent += chunk.length) if (!up.write(chunk)) await once(up, 'drain');
-    await once(up, 'data');
-    say('32 MB up', (BYTES / MB / ((performance.now() - begun) / 1000)).toFixed(1), 'MB/s');
-    up.destroy();
-    const source = await at(peer.source);
-    const down = connect(source.port, source.host);
-    begun = performance.now();
-    let got = 0;
-    for await (const data of down) {
-      got += data.length;
-      if (got >= BYTES) break;
-    }
-    say('32 MB down', (BYTES / MB / ((performance.now() - begun) / 1000)).toFixed(1), 'MB/s');
-    const echo = await at(peer.echo);
-    const one = connect({ ...echo, noDelay: true });
+  await tell({ drain, source, echo });
+}
+
+/** The clients beside the near node; their times are those that a user sees. */
+async function client() {
+  const [{ drain, source, echo, direct }] = await once(process, 'message');
+  const up = connect(drain);
+  await once(up, 'connect');
+  let begun = performance.now();
+  const chunk = Buffer.alloc(65536, 1);
+  for (let sent = 0; sent < BYTES; sent += chunk.length) if (!up.write(chunk)) await once(up, 'drain');
+  await once(up, 'data');
+  say('32 MB up', (BYTES / MB / ((performance.now() - begun) / 1000)).toFixed(1), 'MB/s');
+  up.destroy();
+  const down = connect(source);
+  begun = performance.now();
+  let got = 0;
+  for await (const data of down) {
+    got += data.length;
+    if (got >= BYTES) break;
+  }
+  say('32 MB down', (BYTES / MB / ((performance.now() - begun) / 1000)).toFixed(1), 'MB/s');
+  for (const [name, port] of [['echo', echo], ...(direct ? [['direct echo', direct]] : [])]) {
+    const one = connect({ port, noDelay: true });
+    await once(one, 'connect');
     const times = [];
-    for (let i = 0; i < ECHOES; i++) {
-      const start = performance.now();
-      one.write('x');
-      await once(one, 'data');
-      times.push(performance.now() - start);
-    }
-    say('one-byte echo, median', times.sort((a, b) => a - b)[ECHOES / 2].toFixed(2), 'ms');
-    begun = performance.now();
-    const crowd = await Promise.all(
-      Array.from({ length: CROWD }, async () => {
-        const socket = connect(echo.port, echo.host);
-        socket.on('error', (error) => console.error(String(error)));
-        socket.write('hello');
-        await once(socket, 'data');
-        return socket;
-      }),
-    );
-    say(`${CROWD} connections opened and answered`, Math.round(performance.now() - begun), 'ms');
-    for (const socket of crowd) socket.destroy();
-    begun = performance.now();
-    await bob.ping(peer.id);
-    say('ping right behind it', Math.round(performance.now() - begun), 'ms');
-    sink.send('rss');
-    const [{ rss }] = await once(sink, 'message');
+    let start = 0;
+    const done = new Promise((resolve) => {
+      one.on('data', () => {
+        times.push(performance.now() - start);
+        if (times.length === ECHOES) return resolve();
+        start = performance.now();
+        one.write('x');
+        return undefined;
+      });
+    });
+    start = performance.now();
+    one.write('x');
+    await done;
+    times.sort((a, b) => a - b);
     say(
-      'memory of source and sink',
-      `${Math.round(process.memoryUsage.rss() / MB)} and ${Math.round(rss / MB)}`,
-      'MB',
+      `one-byte ${name}, median and 9 of 10`,
+      `${median(times).toFixed(3)} and ${times[ECHOES * 0.9].toFixed(3)}`,
+      'ms',
     );
-    await bob.close();
+    one.destroy();
+  }
+  begun = performance.now();
+  const crowd = await Promise.all(
+    Array.from({ length: CROWD }, async () => {
+      const socket = connect(echo);
+      socket.on('error', (error) => console.error(String(error)));
+      socket.write('hello');
+      await once(socket, 'data');
+      return socket;
+    }),
+  );
+  say(`${CROWD} connections opened and answered`, Math.round(performance.now() - begun), 'ms');
+  for (const socket of crowd) socket.destroy();
+  await tell('done');
+  process.exit();
+}
+
+/** One node; told what to do by messages, one at a time. */
+async function meepo() {
+  const own = node();
+  await tell({ id: own.id });
+  for await (const [{ id, teleport, ping }] of (await import('node:events')).on(process, 'message')) {
+    if (teleport) {
+      const begun = performance.now();
+      const { source } = await own.teleport({ peer: id, remote: `127.0.0.1:${teleport}` });
+      await tell({ port: Number(source.address.split(':')[1]), ms: performance.now() - begun });
+    } else if (ping) {
+      const begun = performance.now();
+      const problem = await own.ping(id).then(() => undefined, String);
+      await tell({ ms: performance.now() - begun, problem });
+    }
+  }
+}
+
+/** The tests' stand-in for the real one, which they have in TypeScript. */
+async function model() {
+  const root = resolve(import.meta.dirname, '../..');
+  const outDir = join(root, 'node_modules/.cache/awl-meepo-model');
+  mkdirSync(outDir, { recursive: true });
+  const config = {
+    extends: join(root, 'tsconfig.json'),
+    compilerOptions: { outDir, rootDir: root, declaration: false, noEmit: false },
+    files: [join(root, 'test/support/meepo-model.ts')],
+    include: [],
+  };
+  writeFileSync(join(outDir, 'tsconfig.json'), JSON.stringify(config));
+  writeFileSync(join(outDir, 'package.json'), '{"type":"module"}');
+  execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', join(outDir, 'tsconfig.json')]);
+  const { MeepoModel } = await import(join(outDir, 'test/support/meepo-model.js'));
+  const far = new MeepoModel(URL);
+  await far.start();
+  await tell({ id: far.id });
+}
+
+const ns = ['a', 'b'].map((side) => `awlmb${process.pid}${side}`);
+const ip = (...args) => execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+const children = [];
+const inside = (side, command, ...args) => {
+  const child = spawn('ip', ['netns', 'exec', ns[side], command, ...args], {
+    stdio: ['ignore', 'inherit', 'inherit', ...(command === process.execPath ? ['ipc'] : [])],
+  });
+  children.push(child);
+  return child;
+};
+// The flag is the daemon's own.
+const role = (side, name) =>
+  inside(side, process.execPath, '--max-semi-space-size=4', SELF, mode, `--role=${name}`);
+const ask = async (child, message) => {
+  child.send(message);
+  return (await once(child, 'message'))[0];
+};
+const rss = ({ pid }) => {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+)/.exec(text)[1]) / 1024;
+};
+
+async function load(near, far, id, port, reverse) {
+  const seconds = Number(values.seconds);
+  const args = ['netns', 'exec', ns[0], 'iperf3', '-c', '127.0.0.1', '-p', port, '-t', seconds, '--json'];
+  const child = spawn('ip', [...args.map(String), ...(reverse ? ['-R'] : [])], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let text = '';
+  child.stdout.on('data', (data) => {
+    text += data;
+  });
+  const ended = once(child, 'close');
+  const pings = [];
+  let peak = [0, 0];
+  const watch = setInterval(() => {
+    peak = [near, far].map((one, i) => Math.max(peak[i], rss(one)));
+  }, 50);
+  for (const end = performance.now() + seconds * 1000 - 500; performance.now() < end; await sleep(200)) {
+    const { ms, problem } = await ask(near, { id, ping: true });
+    if (problem) say('ping failed', problem, '');
+    pings.push(ms);
+  }
+  await ended;
+  clearInterval(watch);
+  const name = `iperf3 ${reverse ? 'down' : 'up'}, ${seconds} s`;
+  const rate = JSON.parse(text).end?.sum_received?.bits_per_second ?? 0;
+  say(name, `${Math.round(rate / 1e6)} Mbit/s, ${(rate / 8 / MB).toFixed(1)}`, 'MB/s');
+  say(
+    `  pings beside it, median and worst`,
+    `${median(pings).toFixed(1)} and ${Math.max(...pings).toFixed(1)}`,
+    'ms',
+  );
+  say('  memory at its highest, near and far', peak.map(Math.round).join(' and '), 'MB');
+}
+
+async function main() {
+  try {
+    for (const name of ns) ip('netns', 'add', name);
+    ip('link', 'add', 'v', 'netns', ns[0], 'type', 'veth', 'peer', 'name', 'v', 'netns', ns[1]);
+    for (const side of [0, 1]) {
+      ip('-n', ns[side], 'addr', 'add', `10.77.0.${side + 1}/24`, 'dev', 'v');
+      for (const link of ['lo', 'v']) ip('-n', ns[side], 'link', 'set', link, 'up');
+    }
+    inside(0, 'sh', '-c', `exec redis-server --bind ${SERVER} --save '' --protected-mode no > /dev/null`);
+    // The stand-in knows loopback only.
+    const there = mode === 'model' ? 0 : 1;
+    inside(there, 'sh', '-c', 'exec iperf3 -s -B 127.0.0.1 > /dev/null');
+    const beside = role(there, 'services');
+    const [ports] = await once(beside, 'message');
+    const far = role(there, mode === 'model' ? 'model' : 'meepo');
+    const [{ id }] = await once(far, 'message');
+    const near = role(0, 'meepo');
+    await once(near, 'message');
+    await sleep(2_000);
+    say('memory before, near and far', [near, far].map((one) => Math.round(rss(one))).join(' and '), 'MB');
+    const at = {};
+    for (const name of ['echo', 'drain', 'source']) {
+      const { port, ms } = await ask(near, { id, teleport: ports[name] });
+      at[name] = port;
+      if (name === 'echo') say('teleport, transport included', Math.round(ms), 'ms');
+    }
+    // A path of awl moves to TCP where it can, beside what flows already.
+    await sleep(1_000);
+    const user = role(0, 'client');
+    await ask(user, at);
+    say('memory after it, near and far', [near, far].map((one) => Math.round(rss(one))).join(' and '), 'MB');
+    const { port } = await ask(near, { id, teleport: 5201 });
+    // What stands for the real one has no backpressure, as that: it fills memory.
+    for (const reverse of mode === 'model' ? [] : [false, true]) await load(near, far, id, port, reverse);
   } finally {
-    redis.kill();
-    sink.disconnect();
+    for (const child of children) child.kill('SIGKILL');
+    await sleep(200);
+    for (const name of ns) ip('netns', 'del', name);
   }
   process.exit();
 }
+
+const roles = { services, client, meepo, model };
+await (values.role ? roles[values.role]() : main());

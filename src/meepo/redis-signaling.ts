@@ -20,6 +20,8 @@ const RESOLVE_AGAIN_MS = 2_000;
 const SILENT_MS = 2_000;
 /** How often that is looked at where nothing else goes on. */
 const PULSE_MS = 20_000;
+/** How long an offer waits for a connection that was opened anew: another way may carry it. */
+const AGAIN_MS = 500;
 /** What we say to ourselves begins with this; base64 of an event never does. */
 const PULSE = 'awl.pulse.';
 const CHANNEL = 'meepo.engine.';
@@ -203,7 +205,7 @@ export class RedisSignaling implements Signaler {
       this.#options.log.debug(`Redis ${this.where} is opened anew: ${errorText(error)}`);
       this.#leave(address);
       await this.#open(address);
-      const again = AbortSignal.any([signal, AbortSignal.timeout(SILENT_MS)]);
+      const again = AbortSignal.any([signal, AbortSignal.timeout(AGAIN_MS)]);
       await Promise.race([this.#offices.get(address)?.heard, untilAborted(again)]).catch(() => {});
     } finally {
       limit.dispose();

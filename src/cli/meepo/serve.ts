@@ -28,6 +28,12 @@ const START_MS = 15_000;
 /** The real one leaves this much time for its answer. */
 const SHUTDOWN_MS = 1_000;
 
+/**
+ * V8 lets short-lived objects fill three times 16 MB before it looks at them, and the buffers that they hold with them; a
+ * quarter of that is as quick here and takes 40 MB less.
+ */
+const LEAN = ['--max-semi-space-size=4'];
+
 /** logrus' levels in our words. */
 const LEVELS: Readonly<Record<string, LogLevel>> = { panic: 'fatal', warn: 'warning' };
 
@@ -211,7 +217,7 @@ async function detach(context: MeepoContext, planned: Plan): Promise<number> {
   const log = openSync(logPath(io.env), 'a', 0o600);
   const child = spawn(
     process.execPath,
-    [process.argv[1] ?? '', 'meepo', 'serve', '--daemon=false', ...args],
+    [...LEAN, process.argv[1] ?? '', 'meepo', 'serve', '--daemon=false', ...args],
     {
       detached: true,
       stdio: [passphrase === undefined ? 'ignore' : 'pipe', log, log],
