@@ -7,7 +7,7 @@ import {
   encodePacket,
   type Packet,
   type PacketType,
-  signPacket,
+  signPacketBy,
   verifyPacket,
 } from '../wire/meepo/packet.js';
 import type { Unpacked } from '../wire/msgpack.js';
@@ -78,7 +78,7 @@ export class Conversation {
     const { keys, peer } = this.#options;
     const session = newSession();
     const header = { type, method, session, source: keys.id, destination: peer };
-    const bytes = encodePacket(signPacket(keys, { header, data }));
+    const bytes = encodePacket(await signPacketBy(keys, { header, data }));
     const expected = type === 'request' ? 'response' : 'broadcastResponse';
     if (this.#over) throw gone();
     const answer = new Promise<Packet>((resolve, reject) => {
@@ -168,11 +168,15 @@ export class Conversation {
   ): Promise<void> {
     const { keys, peer, send } = this.#options;
     const { method, session } = header;
-    const answer = signPacket(keys, {
+    const unsigned = {
       header: { type, method, session, source: keys.id, destination: peer },
       ...content,
-    });
-    await send(encodePacket(answer)).catch(() => {});
+    };
+    try {
+      await send(encodePacket(await signPacketBy(keys, unsigned)));
+    } catch {
+      // The path is gone, or who holds the key does not sign: the peer stops waiting by itself.
+    }
   }
 
   #fail(session: number, error: Error): void {

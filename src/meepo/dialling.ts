@@ -4,7 +4,7 @@ import { greetOver } from '../session/carrying.js';
 import type { Passage } from '../session/passage.js';
 import type { SideWord } from '../session/side.js';
 import { deadline, sleep } from '../util/sleep.js';
-import { type Descriptor, type OfferSecret, openAnswer, sealOffer } from '../wire/meepo/descriptor.js';
+import { type Descriptor, type OfferSecret, openAnswer, sealOfferBy } from '../wire/meepo/descriptor.js';
 import type { MeepoKeys } from '../wire/meepo/keys.js';
 import { CONNECT_MS, FALLBACK_MS, OFFERS_SEEN } from './limits.js';
 import { HELLO, PassageLink } from './passage-link.js';
@@ -228,7 +228,7 @@ export class Dialling {
   async #ask(peer: string, sdp: string, word: string): Promise<Asked> {
     const { keys, carry, passages } = this.#options;
     const offer = withAwlAttribute(sdp, word);
-    const { descriptor, secret } = sealOffer(keys, peer, offer);
+    const { descriptor, secret } = await sealOfferBy(keys, peer, offer);
     const answer = openAnswer(peer, secret, await carry(peer, descriptor));
     const attribute = awlAttribute(answer);
     this.learn(peer, attribute !== undefined);

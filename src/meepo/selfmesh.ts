@@ -1,7 +1,7 @@
 import { AwlError, errorText } from '../errors.js';
 import { type Descriptor, verifyDescriptor } from '../wire/meepo/descriptor.js';
 import type { MeepoKeys } from '../wire/meepo/keys.js';
-import { type Packet, signPacket, verifyPacket } from '../wire/meepo/packet.js';
+import { type Packet, signPacketBy, verifyPacket } from '../wire/meepo/packet.js';
 import {
   decodeHop,
   decodeWireBody,
@@ -45,7 +45,7 @@ export class Selfmesh implements Signaler {
     const { keys, connected } = this.#options;
     const all = connected().filter((one) => one.peer !== keys.id);
     const direct = all.filter((one) => one.peer === peer);
-    const inner = signPacket(keys, {
+    const inner = await signPacketBy(keys, {
       header: { type: 'request', method: 'wire', session: newSession(), source: keys.id, destination: peer },
       data: encodeWireBody(offer),
     });
@@ -131,9 +131,13 @@ export class Selfmesh implements Signaler {
       const offer = decodeWireBody(inner.data);
       if (offer.ID !== source) throw new AwlError('MESSAGE_MALFORMED', 'the offer is of somebody else');
       verifyDescriptor(offer);
-      return signPacket(keys, { header, data: encodeWireBody(await answer(offer)) });
+      return await signPacketBy(keys, { header, data: encodeWireBody(await answer(offer)) });
     } catch (error) {
-      return signPacket(keys, { header, data: Buffer.alloc(0), error: errorText(error).slice(0, 300) });
+      return await signPacketBy(keys, {
+        header,
+        data: Buffer.alloc(0),
+        error: errorText(error).slice(0, 300),
+      });
     }
   }
 }

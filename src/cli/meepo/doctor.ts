@@ -63,7 +63,7 @@ export async function checkNode(options: NodeCheckOptions): Promise<NodeCheck[]>
   if (read instanceof Error || !isReadConfig(read)) return checks;
   const { config, given } = read;
   await look('Identity', () =>
-    identityText(flags.get('identity-file') ?? flags.get('filename') ?? config.identityFile, signal),
+    identityText(flags.get('identity-file') ?? flags.get('filename') ?? config.identityFile, options),
   );
   if (running === undefined) {
     const { api, proxy } = config;
@@ -131,12 +131,14 @@ async function daemonOf({ io, signal }: NodeCheckOptions): Promise<string | unde
   return `${socket} (${mode.toString(8)}): node ${pid} ${id} is up ${durationText(upMs)}, ${seen.join(', ')}`;
 }
 
-async function identityText(file: string, signal: AbortSignal): Promise<string> {
+async function identityText(file: string, { io, signal }: NodeCheckOptions): Promise<string> {
   if (file === '') return 'a new name at each start: no identityFile; awl meepo keygen makes a key';
   const { text, exposed } = readInputFile(file, 'the identity file', KEY_FILE_MAX_BYTES);
   if (!exposed && isEncryptedKey(text)) return `${file}: only you can read it, and it needs its passphrase`;
   // The rest, others' rights above all, is judged as serve does.
-  const { keys } = await loadIdentity(file, undefined, signal);
+  const { keys } = await loadIdentity(file, undefined, signal, io.env['SSH_AUTH_SOCK']);
+  if (keys.signer)
+    return `${keys.id}, whose key the ssh-agent has: this node calls others and cannot be called`;
   return `${keys.id} in ${file}, which only you can read`;
 }
 

@@ -2,8 +2,10 @@ import { closeSync, constants, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { AwlError, errorText } from '../../errors.js';
 import { redact } from '../../log.js';
+import { agentKeys } from '../../meepo/agent-keys.js';
 import { type MeepoKeys, meepoKeys } from '../../wire/meepo/keys.js';
 import { formatKeyFile, isEncryptedKey, KEY_FILE_MAX_BYTES, parseKeyFile } from '../../wire/meepo/openssh.js';
+import { readPublicKeyLine } from '../../wire/ssh-agent.js';
 import { expandHome, firstLine, readInputFile } from '../input-file.js';
 import { oneLine } from '../io.js';
 import type { MeepoContext } from './context.js';
@@ -17,16 +19,25 @@ export interface Identity {
 }
 
 /**
- * The identity in a file; a new one for this run where none is named.
+ * The identity in a file; a new one for this run where none is named. A public key file means the ssh-agent's.
+ * @param agent SSH_AUTH_SOCK
  * @throws AwlError IDENTITY_INVALID, IDENTITY_UNSAFE, CONFIG_UNREADABLE
  */
 export async function loadIdentity(
   file: string,
   passphraseFile: string | undefined,
   signal: AbortSignal,
+  agent: string | undefined,
 ): Promise<Identity> {
   if (file === '') return { keys: meepoKeys() };
   const { text, exposed } = readInputFile(file, 'the identity file', KEY_FILE_MAX_BYTES);
+  const publicKey = readPublicKeyLine(text);
+  if (publicKey) {
+    if (agent) return { keys: await agentKeys(agent, publicKey) };
+    throw new AwlError('IDENTITY_INVALID', `${oneLine(file)} is a public key, and there is no ssh-agent`, {
+      hint: 'name the private key file, or start an agent that has it: SSH_AUTH_SOCK tells where',
+    });
+  }
   if (exposed) {
     throw new AwlError('IDENTITY_UNSAFE', `others may read the identity file ${oneLine(file)}`, {
       hint: `chmod 600 ${oneLine(file)}`,

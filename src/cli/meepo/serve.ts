@@ -37,6 +37,9 @@ const LEAN = ['--max-semi-space-size=4'];
 /** logrus' levels in our words. */
 const LEVELS: Readonly<Record<string, LogLevel>> = { panic: 'fatal', warn: 'warning' };
 
+const AGENT_NOTE =
+  'the key is in the ssh-agent, which cannot open offers: this node calls others and cannot be called';
+
 interface Plan {
   readonly config: MeepoConfig;
   readonly given: ReadonlySet<string>;
@@ -49,7 +52,13 @@ async function plan(context: MeepoContext): Promise<Plan> {
   const { config, given, notes } = await loadConfig(chosenConfig(context));
   for (const note of notes) io.stderr(`awl: warning: ${note}\n`);
   const identityFile = flags.get('identity-file') ?? flags.get('filename') ?? config.identityFile;
-  const identity = await loadIdentity(identityFile, flags.get('passphrase-file'), signal);
+  const identity = await loadIdentity(
+    identityFile,
+    flags.get('passphrase-file'),
+    signal,
+    io.env['SSH_AUTH_SOCK'],
+  );
+  if (identity.keys.signer) io.stderr(`awl: warning: ${AGENT_NOTE}\n`);
   return { config, given, identity, identityFile };
 }
 

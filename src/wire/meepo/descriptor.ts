@@ -1,8 +1,9 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { AwlError } from '../../errors.js';
 import { encodeMsgpack, type Msgpack, Packed } from '../msgpack.js';
 import { malformedMeepo, readBase64, readCount, readMap, readText, sortedMap } from './fields.js';
 import { isMeepoId, parseMeepoId } from './id.js';
-import { type MeepoKeys, meepoKeys, meepoShared, meepoSign, meepoVerify } from './keys.js';
+import { type MeepoKeys, meepoKeys, meepoShared, meepoSign, meepoVerify, signBy } from './keys.js';
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -32,11 +33,17 @@ function signedBytes({ ID, UserData }: Descriptor): Buffer {
   return encodeMsgpack({ ID, UserData: new Packed(sortedMap(rest)) });
 }
 
-function signed(keys: MeepoKeys, data: Readonly<Record<string, Buffer>>): Descriptor {
+function unsigned({ id }: MeepoKeys, data: Readonly<Record<string, Buffer>>): Descriptor {
   const texts = Object.entries(data).map(([name, bytes]) => [name, bytes.toString('base64')] as const);
-  const bare: Descriptor = { ID: keys.id, UserData: Object.fromEntries(texts) };
-  const sig = meepoSign(keys.seed, signedBytes(bare)).toString('base64');
-  return { ...bare, UserData: { ...bare.UserData, sig } };
+  return { ID: id, UserData: Object.fromEntries(texts) };
+}
+
+function withSignature({ ID, UserData }: Descriptor, signature: Buffer): Descriptor {
+  return { ID, UserData: { ...UserData, sig: signature.toString('base64') } };
+}
+
+function signed(keys: MeepoKeys, bare: Descriptor): Descriptor {
+  return withSignature(bare, meepoSign(keys.seed, signedBytes(bare)));
 }
 
 function seal({ key, nonce }: OfferSecret, type: SdpType, sdp: string): Buffer {
@@ -61,27 +68,46 @@ function open({ key, nonce }: OfferSecret, sealed: Buffer, type: SdpType): strin
   return readText(map.get('SDP'), 'the session description', SDP_MAX_CHARS);
 }
 
-/** Seals an offer to `peer` with a key of its own and signs it. The secret opens the answer. */
-export function sealOffer(
-  keys: MeepoKeys,
-  peer: string,
-  sdp: string,
-): { readonly descriptor: Descriptor; readonly secret: OfferSecret } {
+/** An offer and its secret, which opens the answer. */
+export interface SealedOffer {
+  readonly descriptor: Descriptor;
+  readonly secret: OfferSecret;
+}
+
+function unsignedOffer(keys: MeepoKeys, peer: string, sdp: string): SealedOffer {
   const once = meepoKeys();
   const secret = { key: meepoShared(parseMeepoId(peer), once.seed), nonce: randomBytes(NONCE_BYTES) };
-  const ct = seal(secret, 1, sdp);
-  return { descriptor: signed(keys, { ct, nonce: secret.nonce, randPubk: once.publicKey }), secret };
+  const data = { ct: seal(secret, 1, sdp), nonce: secret.nonce, randPubk: once.publicKey };
+  return { descriptor: unsigned(keys, data), secret };
+}
+
+/** Seals an offer to `peer` with a key of its own and signs it. */
+export function sealOffer(keys: MeepoKeys, peer: string, sdp: string): SealedOffer {
+  const { descriptor, secret } = unsignedOffer(keys, peer, sdp);
+  return { descriptor: signed(keys, descriptor), secret };
+}
+
+/** {@link sealOffer} with a key that may be in an agent. */
+export async function sealOfferBy(keys: MeepoKeys, peer: string, sdp: string): Promise<SealedOffer> {
+  const { descriptor, secret } = unsignedOffer(keys, peer, sdp);
+  return { descriptor: withSignature(descriptor, await signBy(keys, signedBytes(descriptor))), secret };
 }
 
 /**
  * Verifies and opens an offer that was sealed to us.
- * @throws AwlError MESSAGE_MALFORMED, MESSAGE_NOT_PINNED
+ * @throws AwlError MESSAGE_MALFORMED, MESSAGE_NOT_PINNED; MEEPO_REFUSED where an agent has the key
  */
 export function openOffer(
   keys: MeepoKeys,
   descriptor: Descriptor,
 ): { readonly sdp: string; readonly secret: OfferSecret } {
   verifyDescriptor(descriptor);
+  if (keys.signer) {
+    throw new AwlError(
+      'MEEPO_REFUSED',
+      'this node calls others and cannot be called: its key is in an ssh-agent',
+    );
+  }
   const data = descriptor.UserData;
   const once = readBase64(data['randPubk'], 'randPubk');
   if (once.length !== 32) throw malformedMeepo('randPubk is no key');
@@ -97,7 +123,7 @@ export function openOffer(
 
 /** Seals the answer to an offer, as the real one does: with the offer's key and nonce. */
 export function sealAnswer(keys: MeepoKeys, secret: OfferSecret, sdp: string): Descriptor {
-  return signed(keys, { ct: seal(secret, 3, sdp) });
+  return signed(keys, unsigned(keys, { ct: seal(secret, 3, sdp) }));
 }
 
 /**

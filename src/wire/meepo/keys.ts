@@ -22,7 +22,10 @@ const SIGNATURE_BYTES = 64;
 export interface MeepoKeys {
   readonly id: string;
   readonly publicKey: Buffer;
+  /** Empty where an ssh-agent has it. */
   readonly seed: Buffer;
+  /** Signs in the place of the seed. */
+  readonly signer?: (message: Buffer) => Promise<Buffer>;
 }
 
 function publicObject(prefix: Buffer, key: Uint8Array): KeyObject {
@@ -43,6 +46,11 @@ export function meepoKeys(seed: Buffer = randomBytes(32)): MeepoKeys {
 /** Ed25519 signature, 64 bytes. */
 export function meepoSign(seed: Uint8Array, message: Uint8Array): Buffer {
   return sign(null, message, privateObject(ED_PRIVATE, seed));
+}
+
+/** The same by whoever has the private half. @throws AwlError as its agent */
+export async function signBy({ seed, signer }: MeepoKeys, message: Buffer): Promise<Buffer> {
+  return signer ? signer(message) : meepoSign(seed, message);
 }
 
 /** Never throws, whatever the key and signature hold. */

@@ -1,7 +1,7 @@
 import { decodeMsgpack, encodeMsgpack, type Unpacked } from '../msgpack.js';
 import { malformedMeepo, readBase64, readCount, readMap, readText, sortedMap } from './fields.js';
 import { isMeepoId, parseMeepoId } from './id.js';
-import { type MeepoKeys, meepoSign, meepoVerify } from './keys.js';
+import { type MeepoKeys, meepoSign, meepoVerify, signBy } from './keys.js';
 
 /** What a real node can receive in one message. */
 export const PACKET_MAX_BYTES = 65_535;
@@ -44,6 +44,12 @@ export function encodePacket(packet: Packet): Buffer {
 export function signPacket(keys: MeepoKeys, unsigned: Omit<Packet, 'signature'>): Packet {
   const bytes = encodePacket({ ...unsigned, signature: Buffer.alloc(0) });
   return { ...unsigned, signature: meepoSign(keys.seed, bytes) };
+}
+
+/** {@link signPacket} with a key that may be in an agent. */
+export async function signPacketBy(keys: MeepoKeys, unsigned: Omit<Packet, 'signature'>): Promise<Packet> {
+  const bytes = encodePacket({ ...unsigned, signature: Buffer.alloc(0) });
+  return { ...unsigned, signature: await signBy(keys, bytes) };
 }
 
 /** True if the node that the packet names as its source signed it. */
