@@ -6,7 +6,7 @@ import { Inbox } from './inbox.js';
 import { GATHER_MS, MESSAGE_BYTES, OUT_HIGH_BYTES } from './limits.js';
 import type { ChannelInfo, LinkEvents, LinkState, MeepoLink } from './link.js';
 import { restrainSdp } from './sdp.js';
-import { moveWindow } from './werift-inside.js';
+import { moveWindow, widenSockets } from './werift-inside.js';
 
 const SYS = 'sys';
 const IGNORED = '_IGNORE_';
@@ -62,6 +62,7 @@ async function gathered(pc: RTCPeerConnection): Promise<string> {
       });
     });
   }
+  widenSockets(pc);
   return pc.localDescription?.sdp ?? '';
 }
 
