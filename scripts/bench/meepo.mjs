@@ -185,7 +185,7 @@ const inside = (side, command, ...args) => {
 };
 // The flag is the daemon's own.
 const role = (side, name) =>
-  inside(side, process.execPath, '--max-semi-space-size=4', SELF, mode, `--role=${name}`);
+  inside(side, process.execPath, '--max-semi-space-size=2', SELF, mode, `--role=${name}`);
 const ask = async (child, message) => {
   child.send(message);
   return (await once(child, 'message'))[0];

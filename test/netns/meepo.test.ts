@@ -15,11 +15,8 @@ const LISTENER = `
 
 describe.skipIf(!ready)('awl meepo behind two kernel NATs', () => {
   test('a teleport through two port-restricted NATs; then one of them forgets everything and gets another address, and the open connection goes on without a gap', async () => {
-    const { lab, alice, bob, peer, wanted } = await meepoScene(
-      'meepo',
-      { a: 'port-restricted', b: 'port-restricted' },
-      'redis',
-    );
+    const { lab, start } = await meepoScene('meepo', { a: 'port-restricted', b: 'port-restricted' }, 'redis');
+    const { alice, bob, peer, wanted } = await start();
     const made = await alice.run(...wanted);
     expect(made.stdout, made.stderr + alice.output + bob.output).toBe(
       'Teleport SUCCESS\nEnjoy your teleportation with 127.0.0.1:8080\n',

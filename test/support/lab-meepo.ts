@@ -88,7 +88,7 @@ export class LabMeepo {
   }
 }
 
-/** Two daemons behind NATs that know the same signaling, and beside B a service that speaks; taken down with the test. */
+/** Two sides behind NATs, signaling, and beside B a service that speaks; `start` makes two daemons. Taken down with the test. */
 export async function meepoScene(name: string, options: LabOptions, signaling: 'redis' | 'hyperdht') {
   const lab = await Lab.up(name, { hops: 6, ...options });
   onTestFinished(() => lab.down());
@@ -107,8 +107,11 @@ export async function meepoScene(name: string, options: LabOptions, signaling: '
   await expect.poll(() => said, { timeout: 20_000 }).toMatch(/ready to accept|DHT node/i);
   await expect.poll(() => said, { timeout: 20_000 }).toMatch(/^ready$/m);
   const url = signaling === 'redis' ? `redis://${SERVER}:6379/1` : `hyperdht://${SERVER}:49737`;
-  const [alice, bob] = await Promise.all([LabMeepo.start(lab, 'a', url), LabMeepo.start(lab, 'b', url)]);
-  const peer = await bob.id();
-  const wanted = ['teleport', '-l', '127.0.0.1:8080', peer, `127.0.0.1:${WEB_PORT}`];
-  return { lab, alice, bob, peer, wanted };
+  const start = async () => {
+    const [alice, bob] = await Promise.all([LabMeepo.start(lab, 'a', url), LabMeepo.start(lab, 'b', url)]);
+    const peer = await bob.id();
+    const wanted = ['teleport', '-l', '127.0.0.1:8080', peer, `127.0.0.1:${WEB_PORT}`];
+    return { alice, bob, peer, wanted };
+  };
+  return { lab, start };
 }
