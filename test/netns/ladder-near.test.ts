@@ -46,7 +46,7 @@ async function session(lab: Lab, inviter: string, acceptor: string, ...args: str
     );
   const bob = start(acceptor, 'b', '--accept', '--once');
   // A letter that went out before the NAT was measured would ask for other rungs.
-  await Promise.all([bob.event('listening'), bob.event('nat')]);
+  await Promise.all([bob.event('listening', 60_000), bob.event('nat', 60_000)]);
   return { alice: start(inviter, 'a'), bob };
 }
 
@@ -93,7 +93,7 @@ async function inviteSilence(a: string, b: string): Promise<Silence> {
     if (sniffer.stderr) await once(sniffer.stderr, 'data');
     // Before the birthday rung has its turn between two stable NATs (12 s) the attempt is over.
     const { alice } = await session(lab, 'a', 'b', '--handshake-timeout=11');
-    const failed = await alice.event('failed');
+    const failed = await alice.event('failed', 90_000);
     await alice.ended;
     const [, sent, wide] = /punch: (\d+) datagrams .*?, (\d+) of the wide/.exec(alice.output) ?? [];
     for (let waited = 0; sniffed < Number(sent) && waited < 3_000; waited += 50) await sleep(50);
@@ -111,7 +111,7 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'tcpdump'))('a peer that 
   const results: Silence[] = [];
   beforeAll(async () => {
     results.push(...(await Promise.all(cases.map(([a, b]) => inviteSilence(a, b)))));
-  }, 80_000);
+  }, 170_000);
 
   test.each(cases.map(([a, b, rungs], index) => [a, b, rungs, index] as const))(
     'invited from behind %s, itself behind %s, is sent 64 datagrams at most beside those that it asked for',
