@@ -138,6 +138,10 @@ function words(result) {
   return `${how.join(' / ')}, proven ${provenMs} ms, passage ${passageMs} ms, both ${bothMs} ms, try ${attempt}`;
 }
 
+function save(results) {
+  if (o.json) writeFileSync(o.json, JSON.stringify(results, undefined, 1));
+}
+
 async function work(folder, queue, results) {
   for (let next = queue.shift(); next; next = queue.shift()) {
     const [a, b, side] = next;
@@ -149,6 +153,8 @@ async function work(folder, queue, results) {
       if (result.ok) break;
     }
     results.push({ a, b, side, link, ...result, log: undefined });
+    // After each pair: a run that is cut short is of use, too.
+    save(results);
     const counts = `sent ${result.sent.join(' + ')}, wide ${result.wide.join(' + ')}`;
     console.log(`${a} -> ${b} (${side} invites): ${words(result)}, ${counts}`);
     if (result.log) console.log(result.log);
@@ -181,7 +187,7 @@ else {
   const results = o.from
     ? o.from.split(',').flatMap((file) => JSON.parse(readFileSync(file, 'utf8')))
     : await measureAll();
-  if (o.json) writeFileSync(o.json, JSON.stringify(results, undefined, 1));
+  save(results);
   const whole = !o.pairs && o.types === TYPES && o.sides === 'ab' && !o.delay && !o.loss && !o.feasible;
   const out = o.out ?? (whole ? join(root, 'docs/NAT-GRID.md') : undefined);
   if (out) writeFileSync(out, gridPage(TYPES.split(','), results, hopeless));

@@ -76,7 +76,8 @@ test('an acceptor that is still punching takes the relay as soon as the inviter 
     ['relay', true],
     ['relay', true],
   ]);
-  expect(performance.now() - begun).toBeLessThan(8000);
+  // Not after the 60 s that the acceptor would have punched on.
+  expect(performance.now() - begun).toBeLessThan(45_000);
 });
 
 test('an answer that is under way for long costs no direct path: who waits at the relay punches on', async () => {
