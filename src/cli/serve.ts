@@ -3,6 +3,7 @@ import { AwlError, errorText, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
 import { StatusBoard } from '../session/board.js';
 import { LinkPool } from '../session/link-pool.js';
+import { NatWatches } from '../session/nat-watch.js';
 import { runAcceptor } from '../session/run.js';
 import type { AcceptorSettings } from '../session/settings.js';
 import type { CommandContext } from './command.js';
@@ -35,6 +36,7 @@ export async function runServe(context: CommandContext): Promise<number> {
   const services = await readServices(context);
   if (services.some(({ settings }) => settings.tunnel)) growHeapFreely();
   const pool = new LinkPool();
+  const nats = new NatWatches(signal);
   const json = context.options.flag('json');
   const statuses = await Promise.all(
     services.map(async ({ name, options, settings }) => {
@@ -52,6 +54,7 @@ export async function runServe(context: CommandContext): Promise<number> {
           signal,
           stdio: 'quiet',
           pool,
+          nats,
           board,
           beside: () => showToOthers({ options, io, log: one }, board, settings.stateDir),
           onEvent: (event) => {

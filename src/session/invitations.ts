@@ -53,10 +53,13 @@ export class InvitationDesk {
   constructor(options: DeskOptions) {
     this.#options = options;
     const { settings, log, emit } = options.context;
-    this.#nat = new NatWatch(settings.stun, settings.bind.address, log, emit, options.signal);
+    const { stun, bind, nats } = settings;
+    this.#nat = nats?.of(stun, bind.address, log) ?? new NatWatch(stun, bind.address, log, options.signal);
+    const forget = this.#nat.onReport((report) => emit({ event: 'nat', report }));
     this.#nat.current();
     options.context.routers?.current();
     options.signal.addEventListener('abort', () => {
+      forget();
       for (const { wake } of this.#waiting.splice(0)) wake(false);
     });
   }

@@ -4,10 +4,11 @@ import { resolveServers } from '../stun/resolve.js';
 import type { HostPort } from '../util/host-port.js';
 import { UdpSocket } from '../util/udp.js';
 import { type NatReport, UNMEASURED } from '../wire/nat-report.js';
-import type { EventSink } from './events.js';
 
 /** A report older than this is measured anew: laptops move between networks. */
 const REPORT_LIFE_MS = 10 * 60_000;
+
+export type ReportListener = (report: NatReport) => void;
 
 /**
  * An acceptor's own NAT report, measured beside its sessions on a socket of its own, so that answering an
@@ -17,25 +18,25 @@ export class NatWatch {
   readonly #servers: readonly HostPort[];
   readonly #address: string;
   readonly #log: Logger;
-  readonly #emit: EventSink;
+  readonly #listeners = new Set<ReportListener>();
   readonly #signal: AbortSignal;
   #report: NatReport = UNMEASURED;
   #hops: number | undefined;
   #measuredAt = Number.NEGATIVE_INFINITY;
   #running = false;
 
-  constructor(
-    servers: readonly HostPort[],
-    address: string,
-    log: Logger,
-    emit: EventSink,
-    signal: AbortSignal,
-  ) {
+  constructor(servers: readonly HostPort[], address: string, log: Logger, signal: AbortSignal) {
     this.#servers = servers;
     this.#address = address;
     this.#log = log;
-    this.#emit = emit;
     this.#signal = signal;
+  }
+
+  /** Subscribes to each new report, and to the last one if there is one; the returned function ends that. */
+  onReport(listener: ReportListener): () => void {
+    this.#listeners.add(listener);
+    if (this.#report !== UNMEASURED) listener(this.#report);
+    return () => this.#listeners.delete(listener);
   }
 
   /** The last report; starts a new measurement in the background if that one is old. */
@@ -61,12 +62,31 @@ export class NatWatch {
       this.#report = await measuring.report;
       this.#hops = measuring.hops();
       this.#measuredAt = performance.now();
-      this.#emit({ event: 'nat', report: this.#report });
+      for (const listener of this.#listeners) listener(this.#report);
     } catch (error) {
       this.#log.debug(`own NAT not measured: ${error instanceof Error ? error.message : String(error)}`);
     } finally {
       this.#running = false;
       await socket?.close();
     }
+  }
+}
+
+/** One measurement for all acceptors of a process that ask the same servers from the same address. */
+export class NatWatches {
+  readonly #signal: AbortSignal;
+  readonly #watches = new Map<string, NatWatch>();
+
+  /** @param signal ends them all */
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** The first who asks gives the log. */
+  of(servers: readonly HostPort[], address: string, log: Logger): NatWatch {
+    const key = JSON.stringify([address, servers]);
+    const watch = this.#watches.get(key) ?? new NatWatch(servers, address, log, this.#signal);
+    this.#watches.set(key, watch);
+    return watch;
   }
 }

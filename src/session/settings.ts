@@ -10,6 +10,7 @@ import type { StatusBoard } from './board.js';
 import type { CandidateKind } from './candidate-list.js';
 import type { EventSink } from './events.js';
 import type { LinkPool } from './link-pool.js';
+import type { NatWatches } from './nat-watch.js';
 import type { Route } from './route.js';
 import type { TcpSettings } from './tcp-mapping.js';
 import type { TunnelSettings } from './tunnel.js';
@@ -35,6 +36,8 @@ export interface SessionSettings {
   readonly rendezvous: RendezvousSettings | readonly RendezvousSettings[];
   /** Given to several acceptors and inviters of a process: they share one DHT node a network. */
   readonly pool?: LinkPool;
+  /** Given to several acceptors of a process: they measure the NAT once. */
+  readonly nats?: NatWatches;
   /** IP TTL of the opening packet. */
   readonly hops?: number;
   readonly responseTimeoutMs?: number;

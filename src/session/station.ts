@@ -24,7 +24,7 @@ export class Station {
     const { stun, bind, portMapping, allowLoopback } = settings;
     this.settings = settings;
     this.#log = log;
-    if (stun.length > 0) this.#nat = new NatWatch(stun, bind.address, log, () => {}, this.#end.signal);
+    if (stun.length > 0) this.#nat = new NatWatch(stun, bind.address, log, this.#end.signal);
     if (portMapping && !allowLoopback) this.#routers = new RouterWatch(log);
     this.#nat?.current();
     this.#routers?.current();
