@@ -85,7 +85,7 @@ export const COMMANDS: readonly Words[] = [
   {
     path: 'doctor',
     usage: 'doctor [-c config] [-i identity-file] [--json]',
-    summary: 'Check configuration, key, socket and signaling, and say who may reach what',
+    summary: 'Check config, key and signaling; say who reaches what',
     words: 0,
     flags: [CONFIG, IDENTITY, FILENAME, JSON_FLAG],
   },
