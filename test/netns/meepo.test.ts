@@ -37,5 +37,5 @@ describe.skipIf(!ready)('awl meepo behind two kernel NATs', () => {
     expect((await alice.run('transport', 'list')).stdout).toContain(`| ${peer} | connected |`);
     await alice.stop();
     await bob.stop();
-  });
+  }, 150_000);
 });
