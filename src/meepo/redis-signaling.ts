@@ -22,6 +22,8 @@ const SILENT_MS = 2_000;
 const PULSE_MS = 20_000;
 /** How long an offer waits for a connection that was opened anew: another way may carry it. */
 const AGAIN_MS = 500;
+/** How soon one that is closed meanwhile is not waited for. */
+const CLOSED_MS = 50;
 /** What we say to ourselves begins with this; base64 of an event never does. */
 const PULSE = 'awl.pulse.';
 const CHANNEL = 'meepo.engine.';
@@ -196,18 +198,25 @@ export class RedisSignaling implements Signaler {
     const word = `${PULSE}${randomBytes(9).toString('base64url')}`;
     const came = new Promise<void>((resolve) => this.#pulses.set(word, resolve));
     const limit = deadline(SILENT_MS, () => new Error('it is silent'), signal);
-    const late = untilAborted(limit.signal);
+    const late = untilAborted(limit.signal).then(() => Promise.reject(limit.signal.reason));
+    late.catch(() => {});
+    const over = new AbortController();
+    const closed = (async () => {
+      while (ear.ready && mouth.ready) await sleep(CLOSED_MS, over.signal);
+    })().catch(() => late);
     try {
-      await mouth.command(['PUBLISH', `${CHANNEL}${this.#options.id}`, word], limit.signal);
-      await Promise.race([came, late.then(() => Promise.reject(limit.signal.reason))]);
+      const said = mouth.command(['PUBLISH', `${CHANNEL}${this.#options.id}`, word], limit.signal);
+      await Promise.race([said.then(() => came), late, closed]);
     } catch (error) {
       if (signal.aborted || this.#offices.get(address)?.ear !== ear) return;
       this.#options.log.debug(`Redis ${this.where} is opened anew: ${errorText(error)}`);
       this.#leave(address);
-      await this.#open(address);
+      // Fails only where the node ends.
+      await this.#open(address).catch(() => {});
       const again = AbortSignal.any([signal, AbortSignal.timeout(AGAIN_MS)]);
       await Promise.race([this.#offices.get(address)?.heard, untilAborted(again)]).catch(() => {});
     } finally {
+      over.abort();
       limit.dispose();
       this.#pulses.delete(word);
     }
