@@ -41,6 +41,8 @@ beforeAll(async () => {
   const made = await alice.teleport({ peer: keys.bob.id, remote, name: 'web' });
   at = made.source.address;
   wire = await eve.transports.ensure(keys.bob.id);
+  // bob's end of a path may be there a moment later.
+  expect(await until(() => bob?.transports.connected.length === 2, 30_000)).toBe(true);
 });
 afterAll(async () => {
   await Promise.all([alice, bob, eve].map((one) => one?.close()));
