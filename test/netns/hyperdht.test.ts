@@ -1,7 +1,7 @@
-import type { ChildProcess } from 'node:child_process';
 import { symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { JsonProcess } from '../support/awl.js';
 import { type Compiled, compile } from '../support/compiled.js';
 import { Lab, type LabOptions } from '../support/lab.js';
 import { needs } from '../support/needs.js';
@@ -20,52 +20,10 @@ interface Line {
   readonly out: number;
 }
 
-/** A child that prints a JSON line for whatever happens. */
-class Side {
-  readonly lines: Line[] = [];
-  output = '';
-  readonly #child: ChildProcess;
-
-  constructor(child: ChildProcess) {
-    this.#child = child;
-    let rest = '';
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      rest += text;
-      const lines = rest.split('\n');
-      rest = lines.pop() ?? '';
-      this.lines.push(...lines.map((line) => JSON.parse(line) as Line));
-    });
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.output += text;
-    });
-  }
-
-  all(event: string): Line[] {
-    return this.lines.filter((line) => line.event === event);
-  }
-
-  /** Waits for the `count`th event of that name. */
-  async event(event: string, count = 1, ms = 30_000): Promise<Line> {
-    const limit = performance.now() + ms;
-    for (;;) {
-      const found = this.all(event)[count - 1];
-      if (found) return found;
-      if (performance.now() > limit || this.#child.exitCode !== null) {
-        throw new Error(`no ${event} number ${count} in ${ms} ms\n${this.output}`);
-      }
-      await new Promise((done) => setTimeout(done, 20));
-    }
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
-  }
-
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = new Promise((done) => this.#child.once('exit', done));
-    this.#child.kill(signal);
-    await ended;
+/** One side of the program above; its `at` is our clock, `ms` its own. */
+class Side extends JsonProcess<Line> {
+  event(event: string, count = 1, ms = 30_000): Promise<Line> {
+    return this.nth(event, count, ms);
   }
 }
 
@@ -147,7 +105,8 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'tcpdump'))('HyperDHT thr
   test('after a restart of the whole DHT, a cut and a new address the acceptor is found again', async () => {
     const { nodes, acceptor } = await up('trouble', { a: 'port-restricted', b: 'port-restricted' });
     await start('b', 'invite', {}).event('answer');
-    await nodes.stop('SIGKILL');
+    nodes.stop('SIGKILL');
+    await nodes.ended;
     const inviter = start('b', 'invite', {});
     await new Promise((done) => setTimeout(done, 3000));
     await start('s', 'nodes', NODES).event('up');
@@ -178,9 +137,9 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'tcpdump'))('HyperDHT thr
       udpStreamTimeout: 4,
     });
     await start('b', 'invite', {}).event('answer');
-    acceptor.signal('SIGSTOP');
+    acceptor.stop('SIGSTOP');
     await new Promise((done) => setTimeout(done, 8000));
-    acceptor.signal('SIGCONT');
+    acceptor.stop('SIGCONT');
     const begun = performance.now();
     await start('b', 'invite', {}).event('answer', 1, 30_000);
     expect(performance.now() - begun).toBeLessThan(20_000);
@@ -190,7 +149,8 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'tcpdump'))('HyperDHT thr
   test('an acceptor that was killed is replaced by a new one while the inviter waits', async () => {
     const { acceptor } = await up('kill', { a: 'symmetric', b: 'symmetric' });
     await start('b', 'invite', {}).event('answer');
-    await acceptor.stop('SIGKILL');
+    acceptor.stop('SIGKILL');
+    await acceptor.ended;
     const inviter = start('b', 'invite', {});
     await inviter.event('prepared');
     await new Promise((done) => setTimeout(done, 3000));
@@ -208,7 +168,8 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'tcpdump'))('HyperDHT thr
     expect(rss).toBeLessThan(110);
     // Two acceptors share the count: three relays kept open every three seconds each, and a look at the own door.
     expect(received + out).toBeLessThan(2 * 2 * 50);
-    await idle.stop();
+    idle.stop();
+    await idle.ended;
     expect((await idle.event('closed')).ms).toBeLessThan(5000);
   });
 });

@@ -7,12 +7,13 @@ import { ROOT } from './lab-mail.js';
 export const AWL = join(ROOT, 'dist/cli/main.js');
 if (!existsSync(AWL)) throw new Error(`${AWL} is missing: npm run build`);
 
-/** A running awl with `--json`: its events, what else it printed, and its end. */
-export class AwlProcess {
-  readonly events: (AwlEvent & { readonly at: number })[] = [];
+/** A child that prints a line of JSON for whatever happens: its lines, what else it printed, and its end. */
+export class JsonProcess<L extends { readonly event: string }> {
+  readonly lines: (L & { readonly at: number })[] = [];
   readonly ended: Promise<number | null>;
   output = '';
   readonly #child: ChildProcess;
+  #over = false;
 
   constructor(child: ChildProcess) {
     this.#child = child;
@@ -26,12 +27,17 @@ export class AwlProcess {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.output += text;
     });
-    this.ended = new Promise((resolve) => child.once('close', (status) => resolve(status)));
+    this.ended = new Promise((resolve) =>
+      child.once('close', (status) => {
+        this.#over = true;
+        resolve(status);
+      }),
+    );
   }
 
   #line(line: string): void {
     try {
-      this.events.push({ ...(JSON.parse(line) as AwlEvent), at: performance.now() });
+      this.lines.push({ ...(JSON.parse(line) as L), at: performance.now() });
     } catch {
       this.output += `${line}\n`;
     }
@@ -45,26 +51,38 @@ export class AwlProcess {
     this.#child.kill(signal);
   }
 
-  find<E extends AwlEvent['event']>(name: E): (Extract<AwlEvent, { event: E }> & { at: number }) | undefined {
-    return this.events.find((event) => event.event === name) as
-      | (Extract<AwlEvent, { event: E }> & { at: number })
-      | undefined;
+  all(event: string): (L & { readonly at: number })[] {
+    return this.lines.filter((line) => line.event === event);
   }
 
-  /** Waits for an event; fails at once, with what was printed, if the process ends before. */
-  async event<E extends AwlEvent['event']>(name: E, ms = 30_000) {
+  /** Waits for the `count`th event of that name; fails at once, with what was printed, if the process ends before. */
+  async nth(event: string, count: number, ms = 30_000): Promise<L & { readonly at: number }> {
     const limit = performance.now() + ms;
-    let over = false;
-    void this.ended.then(() => {
-      over = true;
-    });
     for (;;) {
-      const found = this.find(name);
+      const found = this.all(event)[count - 1];
       if (found) return found;
-      if (over || performance.now() > limit) {
-        throw new Error(`no event ${name} within ${ms} ms${over ? ' (ended)' : ''}\n${this.output}`);
+      if (this.#over || performance.now() > limit) {
+        throw new Error(
+          `no event ${event} (${count}) within ${ms} ms${this.#over ? ' (ended)' : ''}\n${this.output}`,
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
+  }
+}
+
+/** A running awl with `--json`. */
+export class AwlProcess extends JsonProcess<AwlEvent> {
+  get events() {
+    return this.lines;
+  }
+
+  find<E extends AwlEvent['event']>(name: E): (Extract<AwlEvent, { event: E }> & { at: number }) | undefined {
+    return this.all(name)[0] as (Extract<AwlEvent, { event: E }> & { at: number }) | undefined;
+  }
+
+  /** Waits for the first event of that name, as {@link nth}. */
+  async event<E extends AwlEvent['event']>(name: E, ms = 30_000) {
+    return (await this.nth(name, 1, ms)) as Extract<AwlEvent, { event: E }> & { at: number };
   }
 }
