@@ -85,6 +85,7 @@ function section(types, results, hopeless) {
     '',
     ...Object.entries(kinds).flatMap(([what, list]) => (list.length > 0 ? [summary(what, list)] : [])),
     ...(link.loss ? [lateness(direct)] : []),
+    ...(direct.length < feasible.length ? [failures(feasible)] : []),
     `* datagrams outside the wide rungs: ${high(results.flatMap(({ sent, wide }) => sent.map((n, i) => n - wide[i])))} at most from one side`,
     '',
     `| inviter \\ acceptor | ${columns.join(' | ')} |`,
@@ -92,6 +93,16 @@ function section(types, results, hopeless) {
     ...rows.map((a) => `| ${a} | ${columns.map((b) => cell(a, b)).join(' | ')} |`),
     '',
   ];
+}
+
+function failures(feasible) {
+  const failed = feasible
+    .filter(({ ok }) => !ok)
+    .map(({ a, b, code, status }) => `${a} to ${b} (${code ?? status})`);
+  return (
+    `* failed: ${failed.join(', ')}. A letter leaves before the NAT is measured to the end; where the STUN server’s answers ` +
+    'are lost, a NAT that counts may be taken for one that does not'
+  );
 }
 
 /** How many were slower than they should be. */

@@ -84,8 +84,9 @@ async function session(folder, a, b, side) {
   try {
     await lab.stun();
     const bob = start(other, 'echo', '--accept', '--once');
-    // A laptop that accepts measured its NAT long before anybody called.
-    for (const event of ['listening', 'nat']) await lab.until(bob, event);
+    await lab.until(bob, 'listening');
+    // A laptop that accepts measured its NAT long before anybody called, if its STUN server could be reached at all.
+    await lab.until(bob, 'nat').catch(() => {});
     const alice = start(side, 'hello');
     const limit = new Promise((done) => {
       timer = setTimeout(done, SESSION_MS);
