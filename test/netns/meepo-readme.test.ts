@@ -88,7 +88,7 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'redis-server', 'curl', '
       serve('a', 'python3', ['-m', 'http.server', '80', '--directory', join(base, 'www')]);
       const greeter = `require('net').createServer(s=>s.on('error',()=>{}).end('SSH-2.0-alice\\r\\n')).listen(22,'127.0.0.1')`;
       serve('a', process.execPath, ['-e', greeter]);
-    });
+    }, 120_000);
     afterAll(async () => {
       if (lab) {
         await Promise.all(sides.map(stop));
@@ -96,9 +96,9 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'redis-server', 'curl', '
         await lab.down();
       }
       rmSync(base, { recursive: true, force: true });
-    });
+    }, 120_000);
 
-    test('the English one', async () => {
+    test('the English one', { timeout: 240_000 }, async () => {
       // It leaves the configuration to the installation.
       for (const who of sides)
         expect(await shell(who, 'meepo config init')).toBe('Meepo config initialized\n');
@@ -164,7 +164,7 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'redis-server', 'curl', '
       await Promise.all(sides.map(stop));
     });
 
-    test('the Chinese one, with a name for the peer', async () => {
+    test('the Chinese one, with a name for the peer', { timeout: 240_000 }, async () => {
       sides.forEach(fresh);
       const quiet = '2>/dev/null';
       expect(await shell('a', `meepo config init id=alice ${quiet}`)).toBe('Meepo config initialized\n');
