@@ -36,6 +36,7 @@ export async function openTcpStream(passage: Passage, signal?: AbortSignal): Pro
       hint: 'both sides must call stream(); a NAT may let no TCP through',
     });
   const limit = deadline(HANDSHAKE_TIMEOUT_MS, late, signal);
+  const over = new AbortController();
   const race = new TcpRace(role, deriveTunnelTcpKeys(sessionKey), limit.signal);
   const server = qos?.endsWith(':server') ? createServer((socket) => race.enter(socket)) : undefined;
   try {
@@ -48,10 +49,11 @@ export async function openTcpStream(passage: Passage, signal?: AbortSignal): Pro
         server.listen({ host: inner.address, port: inner.port }, resolve);
       });
       server.removeAllListeners('error').on('error', () => {});
-    } else void connecting(passage, race, limit.signal);
+    } else void connecting(passage, race, AbortSignal.any([limit.signal, over.signal]));
     return await race.won;
   } finally {
     limit.dispose();
+    over.abort(new Error('the race is over'));
     race.end();
     server?.close();
   }
@@ -60,6 +62,9 @@ export async function openTcpStream(passage: Passage, signal?: AbortSignal): Pro
 async function connecting({ inner, alien }: Passage, race: TcpRace, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const socket = await openTcp({ local: inner, peer: alien, signal });
-    if (socket) return race.enter(socket);
+    if (!socket) continue;
+    race.enter(socket);
+    // What closes before the race is over was not proved in time.
+    await new Promise((resolve) => socket.once('close', resolve));
   }
 }
