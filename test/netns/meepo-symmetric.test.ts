@@ -14,7 +14,9 @@ describe.skipIf(!ready)('awl meepo behind a symmetric NAT', () => {
       const made = await alice.run(...wanted);
       if (made.status === 0) {
         expect(made.stdout).toContain('Teleport SUCCESS');
-        expect(alice.output).toMatch(/passage to .*: birthday, peer confirmed/);
+        // This side may see it as a mapping that moved: which datagram came first is a matter of luck.
+        const how = /passage to .*: (\w+), peer confirmed/.exec(alice.output)?.[1];
+        expect(['birthday', 'remapped'], alice.output + bob.output).toContain(how);
         expect(alice.output).toMatch(/transport to .* \(passage, awl\)/);
         expect((await alice.run('ping', await bob.id())).stdout).toBe('Pong\n');
       }

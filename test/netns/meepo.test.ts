@@ -32,8 +32,8 @@ describe.skipIf(!ready)('awl meepo behind two kernel NATs', () => {
       'route=$(ip route show default); ip addr del 198.51.100.10/25 dev wan; ip addr add 198.51.100.11/25 dev wan; ip route replace $route',
     ]);
     expect(moved.status, moved.stderr).toBe(0);
-    await expect.poll(() => alice.output, { timeout: 25_000 }).toContain('the path is lost');
-    await expect.poll(() => got, { timeout: 45_000 }).toContain(`${LINES} lines, in order`);
+    await expect.poll(() => alice.output, { timeout: 50_000 }).toContain('the path is lost');
+    await expect.poll(() => got, { timeout: 60_000 }).toContain(`${LINES} lines, in order`);
     expect((await alice.run('transport', 'list')).stdout).toContain(`| ${peer} | connected |`);
     await alice.stop();
     await bob.stop();
