@@ -30,7 +30,7 @@ export default defineConfig({
           name: 'real',
           include: ['test/{netns,interop}/**/*.test.ts'],
           testTimeout: 90_000,
-          maxWorkers: 3,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
       },

@@ -1,21 +1,50 @@
-// Reads vitest's JSON report: names what was skipped and why, then prints the one closing line and the exit status.
+// Reads vitest's JSON reports: names what was skipped and why, then prints the one closing line and the exit status.
+// The second report, if there is one, is of the files that failed in the first, run once more with nothing beside them.
+// Usage: test-summary.mjs REPORT FAILED-EARLIER STATUS [SECOND-REPORT SECOND-STATUS]
+//        test-summary.mjs --again REPORT   prints the files that deserve a second run
 import { readFileSync } from 'node:fs';
 
-const [file, earlier, status] = process.argv.slice(2);
-let report;
-try {
-  report = JSON.parse(readFileSync(file, 'utf8'));
-} catch {
+/** So many files may fail for want of processor time; more have a cause of their own. */
+const AGAIN_MAX = 3;
+
+function read(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')).testResults.map((suite) => ({
+      ...suite,
+      name: suite.name.replace(`${process.cwd()}/`, ''),
+    }));
+  } catch {
+    return undefined;
+  }
+}
+
+if (process.argv[2] === '--again') {
+  const files = (read(process.argv[3]) ?? []).filter(({ status }) => status === 'failed');
+  if (files.length <= AGAIN_MAX) for (const { name } of files) console.log(name);
+  process.exit(0);
+}
+
+const [file, earlier, firstStatus, secondFile, secondStatus] = process.argv.slice(2);
+const first = read(file);
+if (!first) {
   console.log('the test runner left no report');
   console.log('0 passed, 1 failed, 0 skipped');
   process.exit(1);
 }
-const tests = report.testResults.flatMap((suite) =>
-  suite.assertionResults.map((test) => ({ ...test, file: suite.name.replace(`${process.cwd()}/`, '') })),
+const alone = new Map((secondFile ? (read(secondFile) ?? []) : []).map((suite) => [suite.name, suite]));
+const status = alone.size > 0 ? secondStatus : firstStatus;
+const suites = first.map((suite) => alone.get(suite.name) ?? suite);
+const tests = suites.flatMap((suite) =>
+  suite.assertionResults.map((test) => ({ ...test, file: suite.name })),
 );
-const brokenFiles = report.testResults.filter(
+const brokenFiles = suites.filter(
   (suite) => suite.status === 'failed' && suite.assertionResults.every((test) => test.status !== 'failed'),
 );
+for (const suite of first) {
+  if (alone.get(suite.name)?.status !== 'passed') continue;
+  for (const test of suite.assertionResults.filter(({ status: was }) => was === 'failed'))
+    console.log(`failed beside the others, passed alone: ${suite.name}: ${test.fullName}`);
+}
 const passed = tests.filter((test) => test.status === 'passed').length;
 const failing = tests.filter((test) => test.status === 'failed');
 const skipped = tests.filter((test) => !['passed', 'failed'].includes(test.status));
