@@ -32,7 +32,7 @@ export const TUNNEL_LANES_AHEAD_BYTES = 16 * 1024 * 1024;
 /** What was sent and not acknowledged, beyond which nothing but control frames is taken. */
 export const TUNNEL_KEPT_BYTES = 32 * 1024 * 1024;
 /** Buffers of records that wait to be used again, of either kind: 4 MB, what a fast path acknowledges at once. */
-export const TUNNEL_SPARE_RECORDS = 64;
+export const TUNNEL_SPARE_RECORDS = 16;
 /** An acknowledgement goes out after this much, or so many records; and with every ping. */
 export const TUNNEL_ACK_BYTES = 256 * 1024;
 export const TUNNEL_ACK_RECORDS = 64;
