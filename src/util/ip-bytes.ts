@@ -1,5 +1,8 @@
 import { isIP, SocketAddress } from 'node:net';
 
+/** What stands before an IPv4 address in one of IPv6 (RFC 4291 section 2.5.5.2). */
+export const IPV4_MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
+
 /**
  * Network-order octets of an IP address: 4 of IPv4, 16 of IPv6; a zone (`%eth0`) is dropped.
  * @throws RangeError if `address` is not an IP address
@@ -30,4 +33,16 @@ export function bytesToAddress(bytes: Uint8Array): string {
   const hex = Buffer.from(bytes).toString('hex');
   const address = hex.replace(/(.{4})(?!$)/g, '$1:');
   return new SocketAddress({ address, family: 'ipv6' }).address;
+}
+
+/** 16 octets of an address of either family, IPv4 in its mapped form. @throws RangeError as {@link addressToBytes} */
+export function addressToBytes16(address: string): Buffer {
+  const bytes = addressToBytes(address);
+  return bytes.length === 4 ? Buffer.concat([IPV4_MAPPED, bytes]) : bytes;
+}
+
+/** Text of 16 octets; of a mapped IPv4 address the dotted one. */
+export function bytes16ToAddress(bytes: Buffer): string {
+  const mapped = bytes.subarray(0, IPV4_MAPPED.length).equals(IPV4_MAPPED);
+  return bytesToAddress(mapped ? bytes.subarray(IPV4_MAPPED.length) : bytes);
 }

@@ -1,12 +1,11 @@
 import { isIP } from 'node:net';
-import { addressToBytes, bytesToAddress } from '../util/ip-bytes.js';
+import { addressToBytes, bytesToAddress, IPV4_MAPPED } from '../util/ip-bytes.js';
 
 const LOOPBACK_V4 = '127.0.0.1';
 const LOOPBACK_V6 = '::1';
 /** IPv6 prefixes that carry an IPv4 address: mapped and NAT64 (RFC 4291, 6052) at byte 12, 6to4 (RFC 3056) at byte 2. */
-const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 const WRAPPERS: readonly (readonly [prefix: Buffer, at: number])[] = [
-  [MAPPED, 12],
+  [IPV4_MAPPED, 12],
   [Buffer.from('0064ff9b0000000000000000', 'hex'), 12],
   [Buffer.alloc(12), 12],
   [Buffer.from('2002', 'hex'), 2],
@@ -29,7 +28,7 @@ export function normaliseHost(text: string): string {
   if (address === undefined) return host;
   if (isIP(address) === 4) return address;
   const bytes = addressToBytes(address);
-  if (bytes.subarray(0, 12).equals(MAPPED)) return normaliseHost(bytesToAddress(bytes.subarray(12)));
+  if (bytes.subarray(0, 12).equals(IPV4_MAPPED)) return normaliseHost(bytesToAddress(bytes.subarray(12)));
   return address === '::' ? LOOPBACK_V6 : address;
 }
 

@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net';
 import type { Endpoint } from '../util/endpoint.js';
-import { addressToBytes, bytesToAddress } from '../util/ip-bytes.js';
+import { addressToBytes16, bytes16ToAddress } from '../util/ip-bytes.js';
 
 /**
  * Port Control Protocol, RFC 6887. Every message begins with 24 octets; addresses have 16, IPv4 ones in their mapped form.
@@ -19,7 +19,6 @@ const RESPONSE = 0x80;
 const OPCODES = { announce: 0, map: 1 } as const;
 /** IANA protocol number. */
 const UDP = 17;
-const V4_MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 
 export interface PcpMapRequest {
   /** The own address on the network of the router, from which the request is sent. */
@@ -44,17 +43,12 @@ export interface PcpResponse {
   readonly map?: { readonly nonce: Buffer; readonly internalPort: number; readonly external: Endpoint };
 }
 
-function bytes16(address: string): Buffer {
-  const bytes = addressToBytes(address);
-  return bytes.length === 4 ? Buffer.concat([V4_MAPPED, bytes]) : bytes;
-}
-
 function header(opcode: number, lifetime: number, client: string): Buffer {
   const head = Buffer.alloc(8);
   head[0] = PCP_VERSION;
   head[1] = opcode;
   head.writeUInt32BE(lifetime, 4);
-  return Buffer.concat([head, bytes16(client)]);
+  return Buffer.concat([head, addressToBytes16(client)]);
 }
 
 /** A question that changes nothing: is there a PCP server? (RFC 6887 section 14.1.2) */
@@ -69,7 +63,12 @@ export function encodePcpMap(request: PcpMapRequest): Buffer {
   ports[0] = UDP;
   ports.writeUInt16BE(internalPort, 4);
   ports.writeUInt16BE(suggested.port, 6);
-  return Buffer.concat([header(OPCODES.map, lifetime, client), nonce, ports, bytes16(suggested.address)]);
+  return Buffer.concat([
+    header(OPCODES.map, lifetime, client),
+    nonce,
+    ports,
+    addressToBytes16(suggested.address),
+  ]);
 }
 
 /** Reads a router's answer; undefined for everything else. Options behind it are not looked at. */
@@ -91,14 +90,9 @@ export function decodePcp(data: Uint8Array): PcpResponse | undefined {
   const map = {
     nonce: Buffer.from(bytes.subarray(24, 36)),
     internalPort: bytes.readUInt16BE(40),
-    external: { address: address16(bytes.subarray(44, 60)), port: bytes.readUInt16BE(42) },
+    external: { address: bytes16ToAddress(bytes.subarray(44, 60)), port: bytes.readUInt16BE(42) },
   };
   return { ...common, map };
-}
-
-function address16(bytes: Buffer): string {
-  const mapped = bytes.subarray(0, 12).equals(V4_MAPPED);
-  return bytesToAddress(mapped ? bytes.subarray(12) : bytes);
 }
 
 /** The address to suggest where none is: all zeros of the client's family. */

@@ -1,20 +1,17 @@
 import { createHmac } from 'node:crypto';
 import type { Endpoint } from '../util/endpoint.js';
-import { addressToBytes, bytesToAddress } from '../util/ip-bytes.js';
+import { addressToBytes16, bytes16ToAddress } from '../util/ip-bytes.js';
 
 /** Port (2) and address (16). */
 export const SEEN_BYTES = 18;
 
 const TYPE_SEEN = Buffer.of(5);
-/** RFC 4291 section 2.5.5.2: an IPv4 address as one of IPv6. */
-const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 
 /** Where a peer was seen, in clear: port (u16, big-endian), then the address, IPv4 in its mapped form. */
 export function seenBytes({ address, port }: Endpoint): Buffer {
-  const bytes = addressToBytes(address);
   const head = Buffer.alloc(2);
   head.writeUInt16BE(port);
-  return Buffer.concat([head, ...(bytes.length === 4 ? [MAPPED] : []), bytes]);
+  return Buffer.concat([head, addressToBytes16(address)]);
 }
 
 /** Reads {@link seenBytes}; undefined for port 0 or another length. */
@@ -22,10 +19,7 @@ export function readSeen(bytes: Uint8Array): Endpoint | undefined {
   if (bytes.length !== SEEN_BYTES) return undefined;
   const data = Buffer.from(bytes);
   const port = data.readUInt16BE(0);
-  if (port === 0) return undefined;
-  const address = data.subarray(2);
-  const plain = address.subarray(0, MAPPED.length).equals(MAPPED) ? address.subarray(MAPPED.length) : address;
-  return { address: bytesToAddress(plain), port };
+  return port === 0 ? undefined : { address: bytes16ToAddress(data.subarray(2)), port };
 }
 
 /**
