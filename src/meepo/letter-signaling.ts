@@ -6,6 +6,7 @@ import { sleep } from '../util/sleep.js';
 import { type Descriptor, verifyDescriptor } from '../wire/meepo/descriptor.js';
 import { decodeEvent, encodeEvent, type MeepoEvent } from '../wire/meepo/event.js';
 import { parseMeepoId } from '../wire/meepo/id.js';
+import { meepoSpki } from '../wire/meepo/keys.js';
 import { newSession } from './conversation.js';
 import { OFFERS_MAX, WIRE_MS } from './limits.js';
 import type { AnswerOffer, Signaler } from './signaling.js';
@@ -13,12 +14,10 @@ import type { SignalingStatus } from './status.js';
 
 /** The app under which nodes leave each other letters; where they lie follows from app and the recipient's key. */
 const APP = 'meepo.engine';
-/** DER of an Ed25519 SubjectPublicKeyInfo up to the key (RFC 8410). */
-const SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 const AGAIN_MS = 5_000;
 
 const nameOf = (id: string): IdentityName => ({ owner: id, pin: 'meepo' });
-const keyOf = (id: string): Buffer => Buffer.concat([SPKI, parseMeepoId(id)]);
+const keyOf = (id: string): Buffer => meepoSpki(parseMeepoId(id));
 
 export interface LetterSignalingOptions {
   readonly id: string;

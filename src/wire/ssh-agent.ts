@@ -1,4 +1,5 @@
 import { AwlError } from '../errors.js';
+import { sshString } from './ssh-string.js';
 
 /** Messages of draft-ietf-sshm-ssh-agent: each is a length of 4 bytes, a number and its body. */
 const REQUEST_IDENTITIES = 11;
@@ -14,13 +15,6 @@ function bad(why: string): AwlError {
   return new AwlError('MESSAGE_MALFORMED', `no answer of an ssh-agent: ${why}`);
 }
 
-function string(value: string | Uint8Array): Buffer {
-  const bytes = Buffer.from(value);
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(bytes.length);
-  return Buffer.concat([length, bytes]);
-}
-
 /** A string at `at`. @throws AwlError MESSAGE_MALFORMED */
 function stringAt(bytes: Buffer, at: number): { readonly value: Buffer; readonly end: number } {
   const start = at + 4;
@@ -31,7 +25,7 @@ function stringAt(bytes: Buffer, at: number): { readonly value: Buffer; readonly
 
 /** An Ed25519 public key as SSH writes it. */
 export function encodeSshKey(publicKey: Uint8Array): Buffer {
-  return Buffer.concat([string(ED25519), string(publicKey)]);
+  return Buffer.concat([sshString(ED25519), sshString(publicKey)]);
 }
 
 /** The key of a line of a `.pub` file; undefined if it is no Ed25519 key. */
@@ -42,13 +36,13 @@ export function readPublicKeyLine(text: string): Buffer | undefined {
   return blob.length > KEY_BYTES && encodeSshKey(publicKey).equals(blob) ? publicKey : undefined;
 }
 
-export const LIST_REQUEST: Buffer = string(Buffer.from([REQUEST_IDENTITIES]));
+export const LIST_REQUEST: Buffer = sshString(Buffer.from([REQUEST_IDENTITIES]));
 
 /** Asks for a signature over `data`, which Ed25519 agents make over the bytes as they are. */
 export function encodeSignRequest(publicKey: Uint8Array, data: Uint8Array): Buffer {
   const flags = Buffer.alloc(4);
-  return string(
-    Buffer.concat([Buffer.from([SIGN_REQUEST]), string(encodeSshKey(publicKey)), string(data), flags]),
+  return sshString(
+    Buffer.concat([Buffer.from([SIGN_REQUEST]), sshString(encodeSshKey(publicKey)), sshString(data), flags]),
   );
 }
 

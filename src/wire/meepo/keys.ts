@@ -28,6 +28,11 @@ export interface MeepoKeys {
   readonly signer?: (message: Buffer) => Promise<Buffer>;
 }
 
+/** DER SubjectPublicKeyInfo of a node's key. */
+export function meepoSpki(publicKey: Uint8Array): Buffer {
+  return Buffer.concat([ED_PUBLIC, publicKey]);
+}
+
 function publicObject(prefix: Buffer, key: Uint8Array): KeyObject {
   return createPublicKey({ key: Buffer.concat([prefix, key]), format: 'der', type: 'spki' });
 }

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { AwlError } from '../../errors.js';
+import { sshString } from '../ssh-string.js';
 import { type MeepoKeys, meepoKeys } from './keys.js';
 
 const requireModule = createRequire(import.meta.url);
@@ -76,13 +77,6 @@ class Reader {
   rest(): Buffer {
     return this.#bytes.subarray(this.#at);
   }
-}
-
-function string(bytes: Uint8Array | string): Buffer {
-  const body = Buffer.from(bytes as Uint8Array);
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(body.length);
-  return Buffer.concat([length, body]);
 }
 
 /** Key and IV of an encrypted file (bcrypt_pbkdf of OpenBSD); some 100 ms for 24 rounds. */
@@ -175,11 +169,17 @@ export function formatKeyFile(
   numbers.writeUInt32BE(check, 0);
   numbers.writeUInt32BE(check, 4);
   const pair = Buffer.concat([keys.seed, keys.publicKey]);
-  const bare = Buffer.concat([numbers, string(TYPE), string(keys.publicKey), string(pair), string(comment)]);
+  const bare = Buffer.concat([
+    numbers,
+    sshString(TYPE),
+    sshString(keys.publicKey),
+    sshString(pair),
+    sshString(comment),
+  ]);
   const block = passphrase === undefined ? PLAIN_BLOCK : BLOCK;
   const missing = (block - (bare.length % block)) % block;
   const padded = Buffer.concat([bare, Buffer.from(Array.from({ length: missing }, (_, i) => i + 1))]);
-  const head = [string('none'), string('none'), string('')];
+  const head = [sshString('none'), sshString('none'), sshString('')];
   let secret = padded;
   if (passphrase !== undefined) {
     const salt = randomBytes(SALT_BYTES);
@@ -188,11 +188,17 @@ export function formatKeyFile(
     secret = Buffer.concat([cipher.update(padded), cipher.final()]);
     const rounds = Buffer.alloc(4);
     rounds.writeUInt32BE(ROUNDS);
-    head.splice(0, 3, string('aes256-ctr'), string('bcrypt'), string(Buffer.concat([string(salt), rounds])));
+    head.splice(
+      0,
+      3,
+      sshString('aes256-ctr'),
+      sshString('bcrypt'),
+      sshString(Buffer.concat([sshString(salt), rounds])),
+    );
   }
   const one = Buffer.from([0, 0, 0, 1]);
-  const open = Buffer.concat([string(TYPE), string(keys.publicKey)]);
-  const bytes = Buffer.concat([MAGIC, ...head, one, string(open), string(secret)]);
+  const open = Buffer.concat([sshString(TYPE), sshString(keys.publicKey)]);
+  const bytes = Buffer.concat([MAGIC, ...head, one, sshString(open), sshString(secret)]);
   const lines = bytes.toString('base64').match(/.{1,64}/g) ?? [];
   return [BEGIN, ...lines, END, ''].join('\n');
 }
