@@ -23,10 +23,11 @@ import { formatHostPort, type HostPort } from '../util/host-port.js';
 import { deadline } from '../util/sleep.js';
 import { UdpSocket } from '../util/udp.js';
 import { REPORT_VERSION } from './doctor-report.js';
+import { gravestStatus } from './exit-codes.js';
 import { expandHome } from './input-file.js';
 import { type Io, oneLine } from './io.js';
-import { checkNode, type NodeCheckOptions, nodeCheckStatus, nodeCheckText } from './meepo/doctor.js';
-import { checkAll, checkStatus, checkText } from './rendezvous-check.js';
+import { checkNode, type NodeCheckOptions, nodeCheckText } from './meepo/doctor.js';
+import { checkAll, checkText } from './rendezvous-check.js';
 
 export interface DoctorSettings {
   readonly servers: HostPort[];
@@ -100,8 +101,7 @@ export async function runDoctor(
     io.stdout(parts.join('\n'));
   }
   const unheard = diagnosis && !diagnosis.found;
-  const statuses = [checkStatus(checks), nodeCheckStatus(node)];
-  return Math.max(unheard ? ERROR_CODES.STUN_UNREACHABLE : 0, ...statuses);
+  return Math.max(unheard ? ERROR_CODES.STUN_UNREACHABLE : 0, gravestStatus([...checks, ...node]));
 }
 
 /** What the prediction needs of a diagnosis. */

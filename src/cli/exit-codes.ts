@@ -102,3 +102,8 @@ export function exitStatuses(): ExitStatus[] {
       return { status, name, meaning, codes: leading.map((code) => [code, MEANINGS[code]] as const) };
     });
 }
+
+/** 0 if no check failed, else the exit status of the gravest failure. */
+export function gravestStatus(checks: readonly { readonly code?: ErrorCode }[]): number {
+  return Math.max(0, ...checks.map(({ code }) => (code ? ERROR_CODES[code] : 0)));
+}

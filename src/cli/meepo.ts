@@ -20,11 +20,12 @@ async function runOf(path: string): Promise<Run | undefined> {
 }
 
 async function runDoctor(context: MeepoContext): Promise<number> {
-  const { checkNode, nodeCheckStatus, nodeCheckText } = await import('./meepo/doctor.js');
+  const { checkNode, nodeCheckText } = await import('./meepo/doctor.js');
+  const { gravestStatus } = await import('./exit-codes.js');
   const checks = await checkNode(context);
   const json = context.flags.get('json') === 'true';
   context.io.stdout(json ? `${JSON.stringify({ meepo: checks })}\n` : nodeCheckText(checks));
-  return nodeCheckStatus(checks);
+  return gravestStatus(checks);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { DOCTOR_CLOSE_MS, DOCTOR_RENDEZVOUS_MS } from '../constants.js';
-import { AwlError, ERROR_CODES, type ErrorCode, errorText, isAwlError } from '../errors.js';
+import { AwlError, type ErrorCode, errorText, isAwlError } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { EmailSettings } from '../rendezvous/email/settings.js';
 import { openRendezvous, type RendezvousSettings } from '../rendezvous/registry.js';
@@ -136,9 +136,4 @@ export function checkText(checks: readonly RendezvousCheck[]): string {
     return [`${of}: ${code}: ${oneLine(message)}`, ...(hint ? [`  hint: ${oneLine(hint)}`] : [])];
   });
   return rows.map((row, index) => `${(index === 0 ? 'Rendezvous' : '').padEnd(17)}${row}\n`).join('');
-}
-
-/** 0 if all are ready, else the exit status of the gravest failure. */
-export function checkStatus(checks: readonly RendezvousCheck[]): number {
-  return Math.max(0, ...checks.map(({ code }) => (code ? ERROR_CODES[code] : 0)));
 }

@@ -1,12 +1,10 @@
-import { existsSync } from 'node:fs';
 import { AwlError } from '../errors.js';
-import { type DaemonStatus, isDaemonStatus } from '../meepo/status.js';
 import { stateDirectory } from '../session/state-dir.js';
 import { askStatus } from '../session/status-socket.js';
 import type { CommandContext } from './command.js';
 import { expandHome } from './input-file.js';
-import { type Io, jsonLine } from './io.js';
-import { callDaemon } from './meepo/client.js';
+import { jsonLine } from './io.js';
+import { statusAt } from './meepo/client.js';
 import { socketPath } from './meepo/place.js';
 import { nodeText } from './meepo/status-text.js';
 import { processText } from './status-text.js';
@@ -22,7 +20,10 @@ const NODE_MS = 2_000;
 export async function runStatus({ options, io, signal }: CommandContext): Promise<number> {
   const chosen = options.text('state-dir');
   const folder = stateDirectory(chosen === undefined ? undefined : expandHome(chosen));
-  const [running, node] = await Promise.all([askStatus(folder), askNode(io.env, signal)]);
+  const [running, node] = await Promise.all([
+    askStatus(folder),
+    statusAt(socketPath(io.env), NODE_MS, signal),
+  ]);
   if (running.length === 0 && !node) {
     throw new AwlError('NOT_RUNNING', `no awl of yours is running with the state folder ${folder}`, {
       hint: 'one that was started with --state-dir, or by another user, must be asked with that folder and as that user',
@@ -35,13 +36,4 @@ export async function runStatus({ options, io, signal }: CommandContext): Promis
   if (node && options.flag('json')) jsonLine(io, { ...node, mode: 'meepo' });
   else if (node) io.stdout(nodeText(node));
   return 0;
-}
-
-/** The node whose socket lies in the Meepo folder, if there is one and it answers. */
-async function askNode(env: Io['env'], signal: AbortSignal): Promise<DaemonStatus | undefined> {
-  const socket = socketPath(env);
-  if (!existsSync(socket)) return undefined;
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(NODE_MS)]);
-  const status = await callDaemon({ socket }, 'status', {}, limit).catch(() => undefined);
-  return isDaemonStatus(status) ? status : undefined;
 }

@@ -4,7 +4,7 @@ import { sleep } from '../../util/sleep.js';
 import { firstLine, readInputFile } from '../input-file.js';
 import { oneLine } from '../io.js';
 import { version } from '../version.js';
-import { callDaemon } from './client.js';
+import { callDaemon, isAnswering } from './client.js';
 import type { MeepoContext } from './context.js';
 import { nodeText } from './status-text.js';
 import { asciiTable } from './table.js';
@@ -77,13 +77,6 @@ function teleportFields(context: MeepoContext): Json {
   };
 }
 
-function isThere({ daemon, signal }: MeepoContext): Promise<boolean> {
-  return callDaemon(daemon, 'whoami', {}, signal).then(
-    () => true,
-    () => false,
-  );
-}
-
 /** Commands that ask the daemon one thing and print one thing. */
 export const ACTIONS: Readonly<Record<string, (context: MeepoContext) => Promise<string>>> = {
   whoami: async (context) => `${text((await ask(context, 'whoami'))['id'])}\n`,
@@ -104,7 +97,8 @@ export const ACTIONS: Readonly<Record<string, (context: MeepoContext) => Promise
     await ask(context, 'shutdown');
     // Whoever starts it again in the next line finds the ports free.
     const until = performance.now() + GONE_MS;
-    while (performance.now() < until && (await isThere(context))) await sleep(GONE_LOOK_MS, context.signal);
+    while (performance.now() < until && (await isAnswering(context.daemon, context.signal)))
+      await sleep(GONE_LOOK_MS, context.signal);
     return 'Meepo shutting down\n';
   },
   ping: async (context) => {

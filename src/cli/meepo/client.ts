@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { request as httpRequest, type RequestOptions } from 'node:http';
 import { AwlError, ERROR_CODES, type ErrorCode, errorText } from '../../errors.js';
+import { type DaemonStatus, isDaemonStatus } from '../../meepo/status.js';
 
 const ANSWER_MAX_BYTES = 4 * 1024 * 1024;
 /** Two limits of the node together: an offer that is answered late, and a path that is found late. */
@@ -51,6 +52,26 @@ export async function callDaemon(
   throw new AwlError(known, typeof error === 'string' ? error : `the daemon answers ${status}`, {
     ...(typeof hint === 'string' && { hint }),
   });
+}
+
+/** True if a daemon answers there. */
+export function isAnswering(place: DaemonPlace, signal: AbortSignal): Promise<boolean> {
+  return callDaemon(place, 'whoami', {}, signal).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** What the daemon at this socket does; undefined if none of our version answers there within `ms`. */
+export async function statusAt(
+  socket: string,
+  ms: number,
+  signal: AbortSignal,
+): Promise<DaemonStatus | undefined> {
+  if (!existsSync(socket)) return undefined;
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+  const status = await callDaemon({ socket }, 'status', {}, limit).catch(() => undefined);
+  return isDaemonStatus(status) ? status : undefined;
 }
 
 function baseUrl(text: string): URL {

@@ -1,17 +1,16 @@
 import { existsSync, lstatSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { AwlError, ERROR_CODES, type ErrorCode, errorText, isAwlError } from '../../errors.js';
+import { AwlError, type ErrorCode, errorText, isAwlError } from '../../errors.js';
 import { silentLogger } from '../../log.js';
 import { Access } from '../../meepo/access.js';
 import { accessOf } from '../../meepo/config.js';
-import { isDaemonStatus } from '../../meepo/status.js';
 import { formatHostPort } from '../../util/host-port.js';
 import { deadline } from '../../util/sleep.js';
 import { isEncryptedKey, KEY_FILE_MAX_BYTES } from '../../wire/meepo/openssh.js';
 import { readInputFile } from '../input-file.js';
 import { type Io, oneLine } from '../io.js';
 import { countText, durationText } from '../quantity.js';
-import { callDaemon } from './client.js';
+import { statusAt } from './client.js';
 import { chosenConfig, loadConfig } from './config-actions.js';
 import { loadIdentity } from './identity.js';
 import { meepoDirectory, socketPath } from './place.js';
@@ -121,14 +120,12 @@ function folderText(path: string): string | Found {
 /** What runs there, or nothing. */
 async function daemonOf({ io, signal }: NodeCheckOptions): Promise<string | undefined> {
   const socket = socketPath(io.env);
-  if (!existsSync(socket)) return undefined;
-  const mode = lstatSync(socket).mode & 0o777;
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]);
-  const status = await callDaemon({ socket }, 'status', {}, limit).catch(() => undefined);
-  if (!isDaemonStatus(status)) return undefined;
+  const status = await statusAt(socket, LIMIT_MS, signal);
+  const mode = lstatSync(socket, { throwIfNoEntry: false })?.mode;
+  if (!status || mode === undefined) return undefined;
   const { pid, id, upMs, transports, teleportations } = status;
   const seen = [countText(transports.length, 'transport'), countText(teleportations.length, 'teleportation')];
-  return `${socket} (${mode.toString(8)}): node ${pid} ${id} is up ${durationText(upMs)}, ${seen.join(', ')}`;
+  return `${socket} (${(mode & 0o777).toString(8)}): node ${pid} ${id} is up ${durationText(upMs)}, ${seen.join(', ')}`;
 }
 
 async function identityText(file: string, { io, signal }: NodeCheckOptions): Promise<string> {
@@ -191,9 +188,4 @@ export function nodeCheckText(checks: readonly NodeCheck[]): string {
     ...(code && hint ? [`${''.padEnd(17)}  hint: ${oneLine(hint)}`] : []),
   ]);
   return rows.map((row) => `${row}\n`).join('');
-}
-
-/** 0 if all is well, else the exit status of the gravest failure. */
-export function nodeCheckStatus(checks: readonly NodeCheck[]): number {
-  return Math.max(0, ...checks.map(({ code }) => (code ? ERROR_CODES[code] : 0)));
 }

@@ -14,7 +14,7 @@ import { sleep, untilAborted } from '../../util/sleep.js';
 import { oneLine } from '../io.js';
 import { type MetricsServer, serveMetrics } from '../metrics.js';
 import { versionFields } from './actions.js';
-import { callDaemon } from './client.js';
+import { isAnswering } from './client.js';
 import { chosenConfig, loadConfig } from './config-actions.js';
 import type { MeepoContext } from './context.js';
 import { type Identity, loadIdentity } from './identity.js';
@@ -81,11 +81,7 @@ export async function runServe(context: MeepoContext): Promise<number> {
 
 /** True if a daemon answers on this folder's socket. */
 async function answers({ daemon, signal }: MeepoContext): Promise<boolean> {
-  if (!existsSync(daemon.socket)) return false;
-  return callDaemon({ socket: daemon.socket }, 'whoami', {}, signal).then(
-    () => true,
-    () => false,
-  );
+  return existsSync(daemon.socket) && isAnswering({ socket: daemon.socket }, signal);
 }
 
 async function refuseSecond(context: MeepoContext): Promise<void> {

@@ -4,7 +4,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { checkNode, nodeCheckStatus, nodeCheckText } from '../../../../src/cli/meepo/doctor.js';
+import { gravestStatus } from '../../../../src/cli/exit-codes.js';
+import { checkNode, nodeCheckText } from '../../../../src/cli/meepo/doctor.js';
 import { meepoKeys } from '../../../../src/wire/meepo/keys.js';
 import { formatKeyFile } from '../../../../src/wire/meepo/openssh.js';
 import { freePort } from '../../../support/testnet.js';
@@ -48,7 +49,7 @@ test('what a node needs is looked at one by one, and each fault has a code and a
     expect(of('Proxy port')).toMatchObject({ ok: true, text: `127.0.0.1:${socks} is free` });
     expect(of('Signaling')).toMatchObject({ ok: false, code: 'RENDEZVOUS_UNREACHABLE' });
     expect(of('Access')).toMatchObject({ ok: false, code: 'CONFIG_SYNTAX' });
-    expect(nodeCheckStatus(checks)).toBe(78);
+    expect(gravestStatus(checks)).toBe(78);
     expect(nodeCheckText(checks)).toContain(`IDENTITY_UNSAFE: others may read the identity file ${file}\n`);
     chmodSync(file, 0o600);
     const mended = await look(config('127.0.0.1:80'));
