@@ -6,6 +6,7 @@ import { type Probe, probe } from '../stun/probe.js';
 import { resolveServers } from '../stun/resolve.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { sleep } from '../util/sleep.js';
+import type { NatReport } from '../wire/nat-report.js';
 import { askPeer } from './asking.js';
 import { Gathering } from './candidates.js';
 import { openContext, requireName, type SessionContext } from './context.js';
@@ -21,6 +22,9 @@ import { newSessionId } from './session-id.js';
 import type { SessionSettings } from './settings.js';
 import { bindSockets, closeSockets, type SessionSockets } from './sockets.js';
 import { natOfPeer, ownTerms, tcpMapping } from './terms.js';
+
+/** How long a letter waits for answers that are late, or were lost and asked for anew, where it would not say how the NAT maps. */
+const MAPPING_GRACE_MS = 500;
 
 /**
  * Invites the peer and punches a passage to it: STUN and rendezvous side by side, invitation, answer, punch
@@ -92,6 +96,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       ms: Math.round(performance.now() - begun),
     });
     await Promise.race([Promise.all([measuring.report, gathering.settled]), sleep(PROBE_GRACE_MS)]);
+    if (isUnclear(measuring.current())) await Promise.race([measuring.mappings, sleep(MAPPING_GRACE_MS)]);
     if (isMoving(measuring.current())) await gathering.ready(measuring.current(), signal);
     return outer;
   });
@@ -150,6 +155,11 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
   } finally {
     stopKeeping();
   }
+}
+
+/** May an answer that is still missing show how the NAT maps, or that it counts? The peer's plan hangs on that. */
+function isUnclear({ nat, mapping, portStep }: NatReport): boolean {
+  return nat !== 'no' && mapping !== 'endpoint-independent' && portStep === undefined;
 }
 
 /** The full report if it is there: by now the answer has come, and nobody should wait for a test. */

@@ -7,6 +7,8 @@ import { type NatReport, UNMEASURED } from '../wire/nat-report.js';
 
 /** A report older than this is measured anew: laptops move between networks. */
 const REPORT_LIFE_MS = 10 * 60_000;
+/** One that could not even tell how the NAT maps: the answers may have got lost. */
+const OPEN_REPORT_LIFE_MS = 60_000;
 
 export type ReportListener = (report: NatReport) => void;
 
@@ -41,7 +43,8 @@ export class NatWatch {
 
   /** The last report; starts a new measurement in the background if that one is old. */
   current(): NatReport {
-    if (performance.now() - this.#measuredAt > REPORT_LIFE_MS) void this.#measure();
+    const lifeMs = this.#report.mapping === 'not-measured' ? OPEN_REPORT_LIFE_MS : REPORT_LIFE_MS;
+    if (performance.now() - this.#measuredAt > lifeMs) void this.#measure();
     return this.#report;
   }
 

@@ -5,6 +5,8 @@ import type { Filtering, Mapping, Measured, NatReport } from '../wire/nat-report
 export interface MappingSample {
   readonly destination: Endpoint;
   readonly mapped: Endpoint;
+  /** Place in the order of asking, where the answers of others may still be missing; default: that of the list. */
+  readonly slot?: number;
 }
 
 /** What came of asking for a reply: it came, nothing came, or the question could not be put. */
@@ -108,15 +110,24 @@ function classifyHairpin(heard: Heard | undefined, mapping: Mapping): Measured {
   return heard === 'silent' && mapping === 'endpoint-independent' ? 'no' : 'not-measured';
 }
 
-/** The distance between the ports of three or more consecutive mappings, if it is always the same small one. */
+/**
+ * The distance between the ports of consecutive mappings, if three or more show that it is always the same small one. Where
+ * each destination has a mapping of its own, those whose answers got lost are counted, too.
+ */
 function classifyStep(samples: readonly MappingSample[], mapping: Mapping): number | undefined {
   if (mapping !== 'address-and-port-dependent' && mapping !== 'address-dependent') return undefined;
-  const ports: number[] = [];
-  for (const [i, { mapped }] of samples.entries()) {
-    const repeated = samples.slice(0, i).some((earlier) => sameEndpoint(earlier.mapped, mapped));
-    if (!repeated) ports.push(mapped.port);
-  }
-  const [step, ...others] = ports.slice(1).map((port, i) => port - (ports[i] ?? 0));
-  if (step === undefined || others.length === 0 || Math.abs(step) > MAX_PORT_STEP) return undefined;
+  const fresh = samples.filter(
+    ({ mapped }, i) => !samples.slice(0, i).some((earlier) => sameEndpoint(earlier.mapped, mapped)),
+  );
+  const placed = fresh.map(({ mapped, slot }, index) => ({
+    port: mapped.port,
+    place: mapping === 'address-and-port-dependent' ? (slot ?? index) : index,
+  }));
+  const [step, ...others] = placed.slice(1).map(({ port, place }, i) => {
+    const before = placed[i] ?? { port, place: place - 1 };
+    return (port - before.port) / (place - before.place);
+  });
+  if (step === undefined || others.length === 0) return undefined;
+  if (!Number.isInteger(step) || Math.abs(step) > MAX_PORT_STEP) return undefined;
   return others.every((other) => other === step) ? step : undefined;
 }

@@ -27,6 +27,8 @@ export interface Probe {
   readonly first: Promise<BindingAnswer>;
   /** At most PROBE_EXTRA_MS later than the endpoint. Never rejects. */
   readonly report: Promise<NatReport>;
+  /** When nothing more will come of asking how the NAT maps: all who were asked answered, or gave up. Never rejects. */
+  readonly mappings: Promise<void>;
   /** What is known by now. */
   current(): NatReport;
   /** Where the servers saw the socket, in the order in which they were asked, each once. */
@@ -55,10 +57,12 @@ class Probing implements Probe {
   readonly endpoint: Promise<Endpoint>;
   readonly first: Promise<BindingAnswer>;
   readonly report: Promise<NatReport>;
+  readonly mappings: Promise<void>;
   readonly #socket: UdpSocket;
   readonly #log: Logger;
   readonly #end = new AbortController();
   readonly #asked: { destination: Endpoint; mapped?: Endpoint }[] = [];
+  readonly #asking: Promise<unknown>[] = [];
   readonly #repeated: MappingSample[] = [];
   readonly #outcomes: { server: Endpoint; outcome: Outcome | undefined }[];
   readonly #tests: Promise<void>[] = [];
@@ -79,11 +83,12 @@ class Probing implements Probe {
     // Who only wants the report must not be ended by a rejection that nobody listens to.
     this.endpoint.catch(() => {});
     this.report = this.#finish(options.signal);
+    this.mappings = this.first.then(() => allOf(this.#asking)).catch(() => {});
   }
 
   current(): NatReport {
-    const samples = this.#asked.flatMap(({ destination, mapped }) =>
-      mapped ? [{ destination, mapped }] : [],
+    const samples = this.#asked.flatMap(({ destination, mapped }, slot) =>
+      mapped ? [{ destination, mapped, slot }] : [],
     );
     if (samples.length === 0) return UNMEASURED;
     return classify({
@@ -143,7 +148,9 @@ class Probing implements Probe {
   async #ask(destination: Endpoint, schedule: readonly number[]): Promise<Outcome> {
     const slot: { destination: Endpoint; mapped?: Endpoint } = { destination };
     this.#asked.push(slot);
-    const outcome = await transact(this.#socket, destination, { schedule, signal: this.#end.signal });
+    const asking = transact(this.#socket, destination, { schedule, signal: this.#end.signal });
+    this.#asking.push(asking);
+    const outcome = await asking;
     if (outcome.kind === 'answer') slot.mapped = outcome.answer.mapped;
     return outcome;
   }
@@ -216,11 +223,7 @@ class Probing implements Probe {
     try {
       await this.first;
       timer = setTimeout(() => this.#end.abort(), PROBE_EXTRA_MS - CLOSING_MS);
-      // Tests start tests: an answer that comes late may be the one with another address.
-      for (let done = 0; done < this.#tests.length; ) {
-        done = this.#tests.length;
-        await Promise.all(this.#tests);
-      }
+      await allOf(this.#tests);
     } catch {
       // No endpoint: `first` says why.
     } finally {
@@ -241,5 +244,13 @@ class Probing implements Probe {
     return new AwlError('STUN_UNREACHABLE', `none of the STUN servers ${names || '(none named)'} answered`, {
       hint: first?.hint ?? 'name a server with --stun-server',
     });
+  }
+}
+
+/** Waits for all of a list that may still grow: tests start tests, for an answer that comes late may name another address. */
+async function allOf(list: readonly Promise<unknown>[]): Promise<void> {
+  for (let done = 0; done < list.length; ) {
+    done = list.length;
+    await Promise.all(list);
   }
 }

@@ -187,6 +187,16 @@ describe('the rest of the report', () => {
     expect(classify(evidence({ samples: ports(...list) })).portStep).toBe(step);
   });
 
+  test('answers that got lost leave gaps, and the series is known all the same', () => {
+    const lost = (...slots: number[]) =>
+      ports(...slots.map((slot) => 700 + 2 * slot)).map((sample, i) => ({ ...sample, slot: slots[i] ?? 0 }));
+    expect(classify(evidence({ samples: lost(0, 1, 3) })).portStep).toBe(2);
+    expect(classify(evidence({ samples: lost(0, 2, 3) })).portStep).toBe(2);
+    const [first, ...rest] = lost(0, 1, 3);
+    const other = first && { ...first, mapped: { ...first.mapped, port: 699 } };
+    expect(classify(evidence({ samples: other ? [other, ...rest] : [] })).portStep).toBeUndefined();
+  });
+
   test('a second sample of the same destination does not break the series', () => {
     const series = ports(700, 701, 702);
     const again = series[0];

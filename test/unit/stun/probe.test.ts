@@ -83,6 +83,20 @@ describe('measuring with plain servers', () => {
     });
   });
 
+  test('an answer that was lost and asked for anew still counts when all mappings are said to be known', async () => {
+    let asked = 0;
+    const losing: FakeBehaviour = (request, from) => (++asked < 3 ? [] : [success(request, from)]);
+    const servers = [await fake(HONEST), await fake(losing, '127.0.0.2')];
+    const probing = probe(
+      socket,
+      servers.map(({ endpoint }) => endpoint),
+    );
+    await probing.endpoint;
+    expect(probing.current().mapping).toBe('not-measured');
+    await probing.mappings;
+    expect(probing.current().mapping).toBe('endpoint-independent');
+  });
+
   test('a dead server next to a good one is not waited for', async () => {
     const servers = [await fake(DEAD), await fake(HONEST, '127.0.0.2')];
     const probing = probe(
