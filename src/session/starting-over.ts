@@ -1,6 +1,7 @@
 import { AwlError, errorText, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
 import { type Logger, silentLogger } from '../log.js';
+import { Entrance } from '../tunnel/entrance.js';
 import { backoffMs } from '../util/backoff.js';
 import { deadline, sleep } from '../util/sleep.js';
 import { TUNNEL_RECONNECT_MS } from '../wire/tunnel-limits.js';
@@ -27,22 +28,31 @@ export async function runTunnels(
   const { invite } = returning;
   const log = settings.log ?? silentLogger;
   const ms = wanted.reconnectMs ?? TUNNEL_RECONNECT_MS;
+  // One for all tunnels: what connects between two of them waits.
+  const entrance = new Entrance();
   let short = 0;
-  for (let current = passage; ; ) {
-    const begun = performance.now();
-    try {
-      return await runTunnel(current, wanted, settings, returning);
-    } catch (error) {
-      if (!invite || wanted.stdio || ms === 0 || !isAwlError(error, 'TUNNEL_FORGOTTEN')) throw error;
-      log.warning(
-        `${formatName(current.peer)} was started anew and knows nothing of the tunnel: ` +
-          'another one begins, connections that were open are reset',
-      );
-    } finally {
-      settings.board?.forget(current.session);
+  try {
+    for (let current = passage; ; ) {
+      const begun = performance.now();
+      try {
+        return await runTunnel(current, wanted, settings, entrance, returning);
+      } catch (error) {
+        if (!invite || wanted.stdio || ms === 0 || !isAwlError(error, 'TUNNEL_FORGOTTEN')) throw error;
+        log.warning(
+          `${formatName(current.peer)} was started anew and knows nothing of the tunnel: ` +
+            'another one begins, connections that were open are reset',
+        );
+      } finally {
+        settings.board?.forget(current.session);
+      }
+      short = performance.now() - begun < SHORT_LIFE_MS ? short + 1 : 0;
+      current = await another(invite, {
+        ...{ ms, short, log },
+        ...(settings.signal && { signal: settings.signal }),
+      });
     }
-    short = performance.now() - begun < SHORT_LIFE_MS ? short + 1 : 0;
-    current = await another(invite, { ms, short, log, ...(settings.signal && { signal: settings.signal }) });
+  } finally {
+    await entrance.close();
   }
 }
 

@@ -1,11 +1,9 @@
 import { type AwlError, isAwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
 import { type Logger, silentLogger } from '../log.js';
+import type { Entrance } from '../tunnel/entrance.js';
 import { serveExports } from '../tunnel/exporter.js';
 import type { Greeted } from '../tunnel/greeting.js';
-import { listenForImports } from '../tunnel/importer.js';
-import type { Listener } from '../tunnel/listener.js';
-import { listenForProxy } from '../tunnel/proxy.js';
 import { joinStdio, type StdioStreams } from '../tunnel/stdio.js';
 import { Tunnel } from '../tunnel/tunnel.js';
 import type { Endpoint } from '../util/endpoint.js';
@@ -58,6 +56,7 @@ export interface Returning {
  * Hands the passage to the built-in tunnel and stays until it ends: by our signal or the peer's leave, or with the
  * connection of `stdio`. Or the passage becomes the new path of a tunnel that lives already. The passage's port is
  * closed in any case.
+ * @param entrance opened here; who connects to it waits while there is no path, and after the end
  * @returns 0
  * @throws AwlError TUNNEL_REFUSED, TUNNEL_BIND, TUNNEL_LOST; TUNNEL_FORGOTTEN if the peer was started anew meanwhile
  */
@@ -65,6 +64,7 @@ export async function runTunnel(
   passage: Passage,
   wanted: TunnelSettings,
   settings: SessionSettings,
+  entrance: Entrance,
   returning: Returning = {},
 ): Promise<number> {
   const log = (settings.log ?? silentLogger).child(passage.session);
@@ -84,7 +84,7 @@ export async function runTunnel(
     if (tunnel && back) void upgradeToTcp({ tunnel, passage, hello, settings, log });
     return 0;
   }
-  const session = new TunnelSession(passage, settings, log);
+  const session = new TunnelSession(passage, settings, entrance, log);
   const improve = (path: Passage) => void upgradeToTcp({ tunnel, passage: path, hello, settings, log });
   const tunnel: Tunnel = new Tunnel(
     {
@@ -108,9 +108,9 @@ export async function runTunnel(
     greeted,
   );
   if (returning.direct) void seekDirect(tunnel, { hello, invite: returning.direct, onPassage: improve, log });
-  returning.living?.add(tunnel, passage);
+  returning.living?.add(tunnel, passage, entrance);
   improve(passage);
-  return session.serve(tunnel, wanted);
+  return session.serve(tunnel, wanted, returning.living);
 }
 
 /** The peer has another path for a tunnel that lives here, or believes so. */
@@ -140,26 +140,31 @@ async function comeBack(
 class TunnelSession {
   readonly #passage: Passage;
   readonly #settings: SessionSettings;
+  readonly #entrance: Entrance;
   readonly #log: Logger;
   #lostAt = 0;
   #away = false;
 
-  constructor(passage: Passage, settings: SessionSettings, log: Logger) {
+  constructor(passage: Passage, settings: SessionSettings, entrance: Entrance, log: Logger) {
     this.#passage = passage;
     this.#settings = settings;
+    this.#entrance = entrance;
     this.#log = log;
   }
 
   lost(error: AwlError): void {
     if (this.#away) return;
     this.#away = true;
+    this.#entrance.hold();
     this.#lostAt = performance.now();
     const { session, peer } = this.#passage;
     this.#log.warning(`the path to ${formatName(peer)} is lost, its connections wait: ${error.message}`);
     this.#settings.onEvent?.({ event: 'reconnecting', session, code: error.code, message: error.message });
   }
 
-  moved({ carrier }: Tunnel): void {
+  moved(tunnel: Tunnel): void {
+    this.#entrance.admit(tunnel);
+    const { carrier } = tunnel;
     const { session, peer } = this.#passage;
     const path = carrier?.kind ?? '';
     const at = carrier?.peer && formatEndpoint(carrier.peer);
@@ -176,20 +181,18 @@ class TunnelSession {
     this.#settings.onEvent?.({ event: 'reconnected', session, path, ...(at && { alien: at }), ms });
   }
 
-  async serve(tunnel: Tunnel, wanted: TunnelSettings): Promise<number> {
+  async serve(tunnel: Tunnel, wanted: TunnelSettings, living: LivingTunnels | undefined): Promise<number> {
     const log = this.#log;
     const { session, peer } = this.#passage;
-    let listeners: Listener[] = [];
     const unwatch = this.#settings.board?.watch(session, () => tunnel.stats);
     try {
-      listeners = await listenForImports(tunnel, wanted.imports, log);
-      if (wanted.socks5) listeners.push(await listenForProxy(tunnel, wanted.socks5, log));
+      await this.#enter(tunnel, wanted, living);
       const hello = tunnel.peerHello;
       const offered = [...hello.exports, ...(hello.any ? ['any'] : [])];
       if (wanted.socks5 && !hello.any) {
         log.warning('the peer gives no --export-any: the proxy reaches what it exports and nothing else');
       }
-      const imports = listeners.map(({ at }) => at);
+      const imports = this.#entrance.at;
       log.info(
         `tunnel to ${formatName(peer)}: listening on ${imports.join(', ') || 'nothing'}, ` +
           `the peer exports ${offered.join(', ') || 'nothing'}`,
@@ -201,10 +204,16 @@ class TunnelSession {
       if (!wanted.stdio && isAwlError(error, 'TUNNEL_FORGOTTEN')) this.#closed(tunnel, error.message);
       throw error;
     } finally {
-      await Promise.all(listeners.map((listener) => listener.close()));
+      this.#entrance.hold();
       await tunnel.close('the session ended');
       unwatch?.();
     }
+  }
+
+  async #enter(tunnel: Tunnel, wanted: TunnelSettings, living: LivingTunnels | undefined): Promise<void> {
+    if (wanted.imports.length > 0 || wanted.socks5) await living?.succeed(tunnel, this.#entrance);
+    await this.#entrance.open(wanted, this.#log);
+    if (tunnel.stats.state === 'open') this.#entrance.admit(tunnel);
   }
 
   #closed({ stats: { sent, received } }: Tunnel, reason: string): void {

@@ -4,24 +4,30 @@ import type { Logger } from '../log.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { formatTarget, type TunnelTarget } from '../wire/tunnel-target.js';
 import { Flows } from './flows.js';
+import type { Gate } from './gate.js';
 import { bindError, type Listener } from './listener.js';
-import type { Tunnel } from './tunnel.js';
 
 /**
  * Listens for datagrams of local programs. Each source address becomes a flow, a channel that carries datagrams
- * only, so that answers return to the program that asked.
+ * only, so that answers return to the program that asked. While there is no path datagrams are dropped.
  * @throws AwlError TUNNEL_BIND
  */
 export async function listenForFlows(
-  tunnel: Tunnel,
+  gate: Gate,
   local: Endpoint,
   target: TunnelTarget,
   log: Logger,
 ): Promise<Listener> {
   const socket = await bindDatagrams(local);
   const name = formatTarget(target);
-  const flows = new Flows(tunnel, log.child(name));
+  let flows: Flows | undefined;
   socket.on('message', (payload, { address, port }) => {
+    const { tunnel } = gate;
+    if (!tunnel) return;
+    if (flows?.tunnel !== tunnel) {
+      flows?.close();
+      flows = new Flows(tunnel, log.child(name));
+    }
     flows.send(`${address} ${port}`, payload, () => ({
       target: name,
       deliver: (answer) => socket.send(answer, port, address, () => {}),
@@ -31,7 +37,7 @@ export async function listenForFlows(
   return {
     at: formatEndpoint({ address: at.address, port: at.port }),
     close: async () => {
-      flows.close();
+      flows?.close();
       await new Promise<void>((resolve) => socket.close(() => resolve()));
     },
   };

@@ -29,7 +29,7 @@ export interface FlowRoute {
  * new one is worth more than the one that was silent for longest; silent ones end.
  */
 export class Flows {
-  readonly #tunnel: Tunnel;
+  readonly tunnel: Tunnel;
   readonly #log: Logger;
   readonly #max: number;
   /** The longest silent first. */
@@ -37,7 +37,7 @@ export class Flows {
   #warned = false;
 
   constructor(tunnel: Tunnel, log: Logger, max = TUNNEL_FLOWS_MAX) {
-    this.#tunnel = tunnel;
+    this.tunnel = tunnel;
     this.#log = log;
     this.#max = max;
   }
@@ -59,7 +59,7 @@ export class Flows {
   }
 
   #begin(key: string, { target, deliver }: FlowRoute): Flow | undefined {
-    const tunnel = this.#tunnel;
+    const { tunnel } = this;
     if (this.#flows.size >= this.#max) this.#forget(this.#flows.keys().next().value ?? '', true);
     const handler: ChannelHandler = {
       accepted: () => {
@@ -92,7 +92,7 @@ export class Flows {
   }
 
   #send(id: number, payload: Buffer): void {
-    if (this.#tunnel.sendDatagram(id, payload) || payload.length <= TUNNEL_DATAGRAM_BYTES || this.#warned)
+    if (this.tunnel.sendDatagram(id, payload) || payload.length <= TUNNEL_DATAGRAM_BYTES || this.#warned)
       return;
     this.#warned = true;
     this.#log.warning(
@@ -106,6 +106,6 @@ export class Flows {
     this.#flows.delete(key);
     clearTimeout(flow.idle);
     flow.unsubscribe();
-    if (tell) this.#tunnel.mux.reset(flow.id);
+    if (tell) this.tunnel.mux.reset(flow.id);
   }
 }

@@ -4,16 +4,16 @@ import { formatEndpoint } from '../util/endpoint.js';
 import { formatTarget, type ImportSpec, type LocalSpec } from '../wire/tunnel-target.js';
 import { ChannelError } from './channel.js';
 import { listenForFlows } from './flow-importer.js';
+import type { Gate } from './gate.js';
 import { join } from './join.js';
 import { bindError, type Listener } from './listener.js';
-import type { Tunnel } from './tunnel.js';
 
 /**
  * Listens for every import; all or none.
  * @throws AwlError TUNNEL_BIND naming the port that is taken
  */
 export async function listenForImports(
-  tunnel: Tunnel,
+  gate: Gate,
   imports: readonly ImportSpec[],
   log: Logger,
 ): Promise<Listener[]> {
@@ -22,8 +22,8 @@ export async function listenForImports(
     for (const spec of imports) {
       const { local, target } = spec;
       if (target.protocol === 'udp' && 'port' in local) {
-        listeners.push(await listenForFlows(tunnel, local, target, log));
-      } else listeners.push(await listen(tunnel, spec, log));
+        listeners.push(await listenForFlows(gate, local, target, log));
+      } else listeners.push(await listen(gate, spec, log));
     }
     return listeners;
   } catch (error) {
@@ -32,18 +32,22 @@ export async function listenForImports(
   }
 }
 
-async function listen(tunnel: Tunnel, { local, target }: ImportSpec, log: Logger): Promise<Listener> {
+async function listen(gate: Gate, { local, target }: ImportSpec, log: Logger): Promise<Listener> {
   const name = formatTarget(target);
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket);
+    socket.on('error', () => {});
     socket.once('close', () => sockets.delete(socket));
-    const channel = tunnel.connect(name);
-    channel.once('error', (error) => {
-      if (error instanceof ChannelError && error.refused)
-        log.warning(`${name}: the peer says: ${error.message}`);
+    void gate.pass(socket).then((tunnel) => {
+      if (!tunnel) return;
+      const channel = tunnel.connect(name);
+      channel.once('error', (error) => {
+        if (error instanceof ChannelError && error.refused)
+          log.warning(`${name}: the peer says: ${error.message}`);
+      });
+      join(socket, channel);
     });
-    join(socket, channel);
   });
   await bound(server, local);
   const at = server.address();

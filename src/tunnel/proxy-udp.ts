@@ -12,7 +12,7 @@ const DESTINATIONS_MAX = 128;
 
 /**
  * UDP ASSOCIATE (RFC 1928 section 7): a UDP socket beside `control`, for the program at its other end, until that
- * hangs up. Fragments are dropped, as the RFC allows.
+ * hangs up or the tunnel is over. Fragments are dropped, as the RFC allows.
  * @returns where the program sends its datagrams
  * @throws AwlError TUNNEL_BIND
  */
@@ -42,6 +42,8 @@ export async function associate(tunnel: Tunnel, control: Socket, log: Logger): P
   if (control.destroyed) end();
   else control.once('close', end);
   control.once('end', () => control.destroy());
+  const over = () => control.destroy();
+  tunnel.closed.then(over, over);
   control.resume();
   return { host: address, port: socket.address().port };
 }

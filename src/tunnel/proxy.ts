@@ -4,6 +4,7 @@ import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { refusalKind } from '../wire/tunnel-refusal.js';
 import { formatTarget, parseTarget } from '../wire/tunnel-target.js';
 import { ChannelError } from './channel.js';
+import type { Gate } from './gate.js';
 import { join } from './join.js';
 import { bindError, type Listener } from './listener.js';
 import { type Greeting, greet } from './proxy-greeting.js';
@@ -22,7 +23,7 @@ const REFUSALS_LOGGED = 20;
  * and decides. "Succeeded" is said when the peer has reached the target, not before.
  * @throws AwlError TUNNEL_BIND
  */
-export async function listenForProxy(tunnel: Tunnel, local: Endpoint, log: Logger): Promise<Listener> {
+export async function listenForProxy(gate: Gate, local: Endpoint, log: Logger): Promise<Listener> {
   const sockets = new Set<Socket>();
   let refusals = 0;
   const refused = (name: string, reason: string) => {
@@ -37,10 +38,12 @@ export async function listenForProxy(tunnel: Tunnel, local: Endpoint, log: Logge
     socket.once('close', () => sockets.delete(socket));
     const slow = setTimeout(() => socket.destroy(), GREETING_MS);
     socket.once('close', () => clearTimeout(slow));
-    void greet(socket).then((greeting) => {
+    void greet(socket).then(async (greeting) => {
       clearTimeout(slow);
-      if (greeting?.wants === 'connection') open(tunnel, socket, greeting, refused);
-      else if (greeting) relay(tunnel, socket, greeting, log);
+      const tunnel = greeting && (await gate.pass(socket));
+      if (!tunnel) return;
+      if (greeting.wants === 'connection') open(tunnel, socket, greeting, refused);
+      else relay(tunnel, socket, greeting, log);
     });
   });
   server.maxConnections = CONNECTIONS_MAX;

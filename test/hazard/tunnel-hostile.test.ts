@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { Passage } from '../../src/session/passage.js';
-import { runTunnel } from '../../src/session/tunnel.js';
+import { runTunnels } from '../../src/session/starting-over.js';
 import { parseEndpoint } from '../../src/util/endpoint.js';
 import { UdpSocket } from '../../src/util/udp.js';
 import { DatagramSealer } from '../../src/wire/tunnel-datagram.js';
@@ -91,7 +91,7 @@ test('a passage without a session key never becomes a tunnel, and its port is gi
     handOver: () => socket.close(),
     close: () => socket.close(),
   };
-  const running = runTunnel(passage, tunnelSettings({ exports: ['22'] }), world.settings(alice, peer));
+  const running = runTunnels(passage, tunnelSettings({ exports: ['22'] }), world.settings(alice, peer), {});
   await expect(running).rejects.toMatchObject({
     code: 'TUNNEL_REFUSED',
     message: expect.stringContaining('plexus@example.org/nas gave no key'),

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { afterEach, expect, test } from 'vitest';
 import { greetOver } from '../../src/session/carrying.js';
 import { invite } from '../../src/session/initiator.js';
 import { bringBack } from '../../src/session/reconnecting.js';
-import { runAcceptor } from '../../src/session/run.js';
+import { runAcceptor, runInitiator } from '../../src/session/run.js';
 import { firstCount } from '../../src/tunnel/greeting.js';
 import { Tunnel } from '../../src/tunnel/tunnel.js';
 import { deriveTunnelKeys } from '../../src/wire/tunnel-keys.js';
@@ -18,15 +19,16 @@ afterEach(async () => {
   for (const close of cleanup.splice(0).reverse()) await close();
 });
 
-/** bob accepts everybody and exports an echo; the others are his peers. */
-async function scene() {
+/** bob accepts everybody and exports an echo, or imports it; the others are his peers. */
+async function scene(imported?: number) {
   const world = await makeWorld('bob@example.org/nas', 'alice@example.org/laptop', 'mallory@example.org/x');
   cleanup.push(world.close);
   const [bob, alice, mallory] = world.machines as [Machine, Machine, Machine];
   const echo = await serve((socket) => socket.pipe(socket));
   cleanup.push(echo.close);
   const stop = new AbortController();
-  const tunnel = tunnelSettings({ exports: [`${echo.port}`] });
+  const line = imported ? { imports: [`${imported}:${echo.port}`] } : { exports: [`${echo.port}`] };
+  const tunnel = tunnelSettings(line);
   const accepting = runAcceptor(world.settings(bob, undefined, { tunnel, signal: stop.signal }));
   cleanup.push(() => {
     stop.abort();
@@ -34,7 +36,7 @@ async function scene() {
   });
   await until('bob listening', () => bob.events.some(({ event }) => event === 'listening'));
   const passageOf = (machine: Machine) => invite(world.settings(machine, bob));
-  return { bob, alice, mallory, echo, passageOf };
+  return { world, bob, alice, mallory, echo, passageOf };
 }
 
 const HELLO = { exports: [], keeps: true };
@@ -100,7 +102,7 @@ test('a peer that was started anew says that it knows nothing of the tunnel, and
 
 const reset = () => beside((packet) => [forge(packet, UDX.destroy)]);
 
-test('where the peer was started anew imports go on over a fresh tunnel; what was connected is reset', async () => {
+test('where the peer was started anew imports go on over a fresh tunnel; what was connected is reset, who connects meanwhile waits', async () => {
   const { alice, forger, session, stop, client, dial, forget } = await forgedTunnel();
   await sendAndGet(client, 10_000);
   forget();
@@ -109,8 +111,12 @@ test('where the peer was started anew imports go on over a fresh tunnel; what wa
   const gone = new Promise((resolve) => client.once('close', resolve));
   client.write(Buffer.alloc(50_000));
   await gone;
+  // Between two tunnels: not refused, and served by the next one.
+  const early = dial();
+  const answer = sendAndGet(early, 10_000);
   const opened = () => alice.events.filter(({ event }) => event === 'tunnel-open').length;
   await until('the next tunnel', () => opened() === 2, 30_000);
+  await answer;
   await sendAndGet(dial(), 10_000);
   const said = alice.lines.filter((line) => line.includes('was started anew'));
   expect(said).toHaveLength(1);
@@ -136,4 +142,41 @@ test('where the peer was started anew --stdio ends with an error that says so: i
     exitCode: 75,
     hint: expect.stringContaining('start the session again'),
   });
+});
+
+test('a peer that was started anew gets the acceptor’s import port, and who connected meanwhile is served; a stranger does not', async () => {
+  const free = await serve(() => {});
+  await free.close();
+  const { world, bob, alice, mallory, echo, passageOf } = await scene(free.port);
+  const opened = () => bob.events.filter(({ event }) => event === 'tunnel-open').length;
+  const crashing = await greetOver(await passageOf(alice), HELLO, undefined);
+  await until('bob listens on the port', () => opened() === 1);
+  const dial = () => {
+    const socket = connect(free.port, '127.0.0.1');
+    socket.on('error', () => {});
+    cleanup.push(() => socket.destroy());
+    return socket;
+  };
+  // No word of leave, and nobody who comes back.
+  await crashing.link.close(0);
+  await until('bob waits for her', () => bob.events.some(({ event }) => event === 'reconnecting'));
+  const meanwhile = sendAndGet(dial(), 10_000);
+
+  const stranger = await greetOver(await passageOf(mallory), HELLO, undefined);
+  await until('bob has no port for mallory', () =>
+    bob.events.some((event) => event.event === 'failed' && event.code === 'TUNNEL_BIND'),
+  );
+  await stranger.link.close(0);
+
+  const stop = new AbortController();
+  const tunnel = tunnelSettings({ exports: [`${echo.port}`] });
+  const session = runInitiator(world.settings(alice, bob, { tunnel, signal: stop.signal }));
+  cleanup.push(() => {
+    stop.abort();
+    return session;
+  });
+  await meanwhile;
+  expect(opened()).toBe(2);
+  await sendAndGet(dial(), 10_000);
+  expect(bob.lines.join('')).toContain('a later session of the same peer took its place');
 });

@@ -5,7 +5,6 @@ import { accept } from '../../src/session/acceptor.js';
 import { invite } from '../../src/session/initiator.js';
 import { LivingTunnels } from '../../src/session/living.js';
 import { runTunnels } from '../../src/session/starting-over.js';
-import { runTunnel } from '../../src/session/tunnel.js';
 import type { StdioStreams } from '../../src/tunnel/stdio.js';
 import { parseTarget } from '../../src/wire/tunnel-target.js';
 import { type Attack, Forger, UDX } from './forger.js';
@@ -33,7 +32,7 @@ export async function forgedTunnel(streams?: StdioStreams) {
     const exported = tunnelSettings({ exports: [`${echo.port}`] });
     const running: Promise<unknown>[] = [];
     for await (const passage of accept(theirs)) {
-      running.push(runTunnel(await forger.via(passage), exported, theirs, { living }).catch(() => {}));
+      running.push(runTunnels(await forger.via(passage), exported, theirs, { living }).catch(() => {}));
     }
     await Promise.all(running);
   })();
