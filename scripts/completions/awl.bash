@@ -38,7 +38,7 @@ _awl() {
     doctor) words='--stun-server= --stun-client= --port-mapping= --rendezvous= --file-dir= --redis-url= --dht-bootstrap= --dht-port= --dht-network= --email-smtps= --email-imaps= --email-login= --email-password= --email-password-file= --email-password-command= --email-cert= --email-key= --email-ca= --email-insecure --email-poll= --json --log-level= --log-file= --config= --help --version --report= --peer-report= --meepo' ;;
     stun-server) words='--log-level= --log-file= --config= --help --version --listen= --port= --alt-port=' ;;
     dht-node) words='--dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --public= --metrics=' ;;
-    hub) words='--app-repo= --dht-bootstrap= --log-level= --log-file= --config= --help --version --listen= --port= --node-port= --relay --relay-port= --relay-allow= --public= --metrics= --alt-port=' ;;
+    hub) words='--app-repo= --dht-bootstrap= --state-dir= --log-level= --log-file= --config= --help --version --listen= --port= --node-port= --relay --relay-port= --relay-allow= --public= --metrics= --alt-port=' ;;
     wormhole) words='--log-level= --log-file= --config= --help --version --purpose= --service= --gateway= --faraway= --obscure=' ;;
     service) words='print install systemd cron --log-level= --log-file= --config= --help --version --replace --name= --user=' ;;
     status) words='--state-dir= --json --log-level= --log-file= --config= --help --version' ;;

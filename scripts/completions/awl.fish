@@ -145,6 +145,7 @@ complete -c awl -n '__fish_seen_subcommand_from dht-node' -l public -x -d 'IPv4 
 complete -c awl -n '__fish_seen_subcommand_from dht-node' -l metrics -x -d 'serve counters as Prometheus text at http://ADDRESS:PORT/metrics; 127.0.0.1 keeps them on this machine'
 complete -c awl -n '__fish_seen_subcommand_from hub' -l app-repo -r -F -d 'application repository: the folder with the identities OWNER/PIN'
 complete -c awl -n '__fish_seen_subcommand_from hub' -l dht-bootstrap -x -d 'nodes to enter the DHT by, for a network of your own; awl hub runs one'
+complete -c awl -n '__fish_seen_subcommand_from hub' -l state-dir -r -F -d 'folder for the list of messages seen (against replays), for locks, and for what awl status asks'
 complete -c awl -n '__fish_seen_subcommand_from hub' -l log-level -x -a 'fatal error warning info debug trace' -d 'fatal, error, warning, info, debug or trace'
 complete -c awl -n '__fish_seen_subcommand_from hub' -l log-file -r -F -d 'file that the log is appended to; %p is the process id'
 complete -c awl -n '__fish_seen_subcommand_from hub' -l config -r -F -d 'file of options, see awl.ini(5); the command line wins over it'

@@ -1,14 +1,15 @@
 import type { Logger } from '../log.js';
-import type { RelayStats } from '../relay/desk.js';
 import { RelayServer, type RelayServerOptions } from '../relay/server.js';
 import { startBootstrapNode } from '../rendezvous/hyperdht/node.js';
+import type { HubStatus } from '../session/hub-status.js';
+import { showStatus } from '../session/watching.js';
 import { StunServer } from '../stun/server.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import type { HostPort } from '../util/host-port.js';
 import { untilAborted } from '../util/sleep.js';
 import { nodeMetrics } from './dht-node.js';
 import type { Io } from './io.js';
-import { type Metrics, serveMetrics } from './metrics.js';
+import { labelled, type Metrics, serveMetrics } from './metrics.js';
 
 export interface HubRelay extends Pick<RelayServerOptions, 'repo' | 'fingerprints'> {
   readonly port: number;
@@ -27,6 +28,8 @@ export interface HubArgs {
   readonly metrics?: Endpoint;
   /** Also forward for those who may. */
   readonly relay?: HubRelay;
+  /** Where `awl status` finds it. */
+  readonly stateDir?: string;
   readonly log?: Logger;
 }
 
@@ -47,12 +50,17 @@ export async function runHub(args: HubArgs, io: Pick<Io, 'stderr'>, signal: Abor
       relay = await startRelay(args, address);
       const read = () => ({
         ...nodeMetrics(node.metrics()),
-        ...(relay && relayMetrics(relay.stats)),
+        ...(relay && relayMetrics(relay)),
         awl_stun_answered_total: stun.stats.answered,
         awl_stun_ignored_total: stun.stats.ignored,
         awl_stun_limited_total: stun.stats.limited,
       });
       const metrics = args.metrics && (await serveMetrics(args.metrics, read));
+      const begun = performance.now();
+      const status = () =>
+        statusOf({ stun, at: { address: host, port: stun.layout.port }, node, relay, begun });
+      const { stateDir, log } = args;
+      const shown = await showStatus(status, { ...(stateDir && { stateDir }), ...(log && { log }) });
       try {
         const server = formatEndpoint({ address: host, port: stun.layout.port });
         const dht = formatEndpoint(node.endpoint);
@@ -63,7 +71,7 @@ export async function runHub(args: HubArgs, io: Pick<Io, 'stderr'>, signal: Abor
         await untilAborted(signal);
         return 0;
       } finally {
-        await metrics?.close();
+        await Promise.all([metrics?.close(), shown.close()]);
       }
     } finally {
       await Promise.all([relay?.close(), node.close()]);
@@ -87,9 +95,45 @@ function startRelay(
   });
 }
 
-/** Names of a relay's numbers. */
-function relayMetrics({ sessions, waiting, refused, forwarded, bytes, dropped }: RelayStats): Metrics {
+interface Parts {
+  readonly stun: StunServer;
+  /** Where others reach it. */
+  readonly at: Endpoint;
+  readonly node: Awaited<ReturnType<typeof startBootstrapNode>>;
+  readonly relay: RelayServer | undefined;
+  readonly begun: number;
+}
+
+function statusOf({ stun, at, node, relay, begun }: Parts): HubStatus {
   return {
+    mode: 'hub',
+    pid: process.pid,
+    upMs: Math.round(performance.now() - begun),
+    stun: { at: formatEndpoint(at), ...stun.stats },
+    dht: { at: formatEndpoint(node.endpoint), ...node.metrics() },
+    ...(relay && {
+      relay: {
+        at: formatEndpoint(relay.endpoint),
+        allowed: relay.allowed,
+        ...relay.stats,
+        open: relay.open,
+      },
+    }),
+  };
+}
+
+/** Names of a relay's numbers. */
+function relayMetrics({ stats, open }: RelayServer): Metrics {
+  const { sessions, waiting, refused, forwarded, bytes, dropped } = stats;
+  const each: Record<string, number> = {};
+  for (const { sides, bytes: own } of open) {
+    const labels = Object.fromEntries(sides.map(({ role, who }) => [role, who]));
+    const name = labelled('awl_relay_session_bytes', labels);
+    // Two may have several sessions at once.
+    each[name] = (each[name] ?? 0) + own;
+  }
+  return {
+    ...each,
     awl_relay_sessions: sessions,
     awl_relay_waiting: waiting,
     awl_relay_refused_total: refused,

@@ -1,5 +1,6 @@
 import { HYPERDHT_PORT, STUN_PORT } from '../constants.js';
 import type { CommandSpec } from './command.js';
+import { expandHome } from './input-file.js';
 import type { OptionValues } from './values.js';
 
 /** What runs on a machine of one's own that others can reach. */
@@ -63,7 +64,10 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
           dhtPort: options.number('node-port') ?? HYPERDHT_PORT,
         };
         const relay = options.flag('relay') && relayOptions(options);
-        return runHub({ ...nodeOptions(options), ...ports, ...(relay && { relay }), log }, io, signal);
+        const folder = options.text('state-dir');
+        const stateDir = folder === undefined ? {} : { stateDir: expandHome(folder) };
+        const args = { ...nodeOptions(options), ...ports, ...stateDir, ...(relay && { relay }), log };
+        return runHub(args, io, signal);
       };
     },
   },

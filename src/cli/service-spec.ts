@@ -86,7 +86,9 @@ export function serviceSpec(
     writable: [...new Set(paths.flatMap(({ writable }) => writable))],
     usesHome: files.some((path) => isBelow(path, ['/home', '/root', '/run/user'])),
     usesTmp: files.some((path) => isBelow(path, ['/tmp', '/var/tmp'])),
-    ownState: parts.some((part) => part.text('state-dir') === undefined),
+    // Of the servers only a hub keeps something there: the socket that awl status asks.
+    ownState:
+      (!server || line.command === 'hub') && parts.some((part) => part.text('state-dir') === undefined),
     detaches: parts.some((part) => part.flag('exec-detach')),
     accepts: line.command === 'serve' || values.flag('accept'),
   };

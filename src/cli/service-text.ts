@@ -24,7 +24,7 @@ export interface ServiceSpec {
   readonly usesHome: boolean;
   /** Paths lie below /tmp or /var/tmp, so that they must be the common ones. */
   readonly usesTmp: boolean;
-  /** The state folder is the unit's own, unless the command line names one. */
+  /** It has a state folder, which is the unit's own, unless the command line names one. */
   readonly ownState: boolean;
   /** Programs outlive awl (`--exec-detach`). */
   readonly detaches: boolean;
@@ -142,7 +142,6 @@ function systemFence(spec: ServiceSpec): readonly (Line | false)[] {
   const server = kind === 'server';
   // A made-up account reads only what everybody may, and owns nothing.
   const dynamic = server && spec.user === undefined && !usesHome && writable.length === 0;
-  const own = ownState && !server;
   // VPN programs keep sockets and process ids in /run.
   const paths = server ? writable : ['/run', ...writable];
   return [
@@ -151,9 +150,9 @@ function systemFence(spec: ServiceSpec): readonly (Line | false)[] {
     ['ProtectSystem', 'strict'],
     ['ProtectHome', server && !usesHome ? 'yes' : 'read-only'],
     ['PrivateTmp', usesTmp ? 'no' : 'yes'],
-    own && ['StateDirectory', name],
-    own && ['StateDirectoryMode', '0700'],
-    own && ['Environment', `AWL_STATE_DIR=/var/lib/${name}`],
+    ownState && ['StateDirectory', name],
+    ownState && ['StateDirectoryMode', '0700'],
+    ownState && ['Environment', `AWL_STATE_DIR=/var/lib/${name}`],
     paths.length > 0 && ['ReadWritePaths', paths.map(optionalPath).join(' ')],
     ['NoNewPrivileges', 'yes'],
     ['ProtectKernelModules', 'yes'],

@@ -63,7 +63,7 @@ function trafficText(tunnel: TunnelStatus): string {
     `received ${bytesText(received)} (${bytesText(receiveRate)}/s)`,
     `${countText(channels, 'channel')} of ${opened}`,
     ...(refused > 0 ? [`${refused} refused`] : []),
-    ...(loss === undefined ? [] : [`loss ${(loss * 100).toFixed(1)} %`]),
+    loss === undefined ? 'loss not known' : `loss ${(loss * 100).toFixed(1)} %`,
     ...(reconnects > 0 ? [countText(reconnects, 'reconnect')] : []),
     ...(moves > 0 ? [countText(moves, 'move')] : []),
   ];

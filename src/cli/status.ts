@@ -2,6 +2,7 @@ import { AwlError } from '../errors.js';
 import { stateDirectory } from '../session/state-dir.js';
 import { askStatus } from '../session/status-socket.js';
 import type { CommandContext } from './command.js';
+import { hubText } from './hub-text.js';
 import { expandHome } from './input-file.js';
 import { jsonLine } from './io.js';
 import { statusAt } from './meepo/client.js';
@@ -31,7 +32,7 @@ export async function runStatus({ options, io, signal }: CommandContext): Promis
   }
   for (const status of running) {
     if (options.flag('json')) jsonLine(io, status);
-    else io.stdout(processText(status));
+    else io.stdout(status.mode === 'hub' ? hubText(status) : processText(status));
   }
   if (node && options.flag('json')) jsonLine(io, { ...node, mode: 'meepo' });
   else if (node) io.stdout(nodeText(node));

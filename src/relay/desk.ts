@@ -43,6 +43,15 @@ export interface RelayStats {
   readonly dropped: number;
 }
 
+/** One session as its operator sees it: who, from where, how much; nothing of what. */
+export interface RelayedSession {
+  readonly ageMs: number;
+  readonly bytes: number;
+  readonly dropped: number;
+  /** One of them as long as the other one is waited for. */
+  readonly sides: readonly { readonly role: PunchRole; readonly who: string; readonly at: string }[];
+}
+
 export interface RelayDeskOptions {
   /** Under which addresses clients may know this relay. */
   readonly names: readonly Endpoint[];
@@ -64,7 +73,10 @@ interface Session {
   readonly id: string;
   readonly sides: Partial<Record<PunchRole, Side>>;
   readonly rate: Bucket;
+  readonly begunAt: number;
   seenAt: number;
+  bytes: number;
+  dropped: number;
 }
 
 /**
@@ -92,6 +104,19 @@ export class RelayDesk {
   get stats(): RelayStats {
     const both = [...this.#sessions.values()].filter(({ sides }) => sides.invite && sides.accept).length;
     return { sessions: both, waiting: this.#sessions.size - both, ...this.#count };
+  }
+
+  /** The sessions of now, the oldest first; `nameOf` says whose key a fingerprint is. */
+  open(now: number, nameOf: (fingerprint: string) => string): RelayedSession[] {
+    return [...this.#sessions.values()].map(({ begunAt, bytes, dropped, sides }) => ({
+      ageMs: Math.round(now - begunAt),
+      bytes,
+      dropped,
+      sides: (['invite', 'accept'] as const).flatMap((role) => {
+        const side = sides[role];
+        return side ? [{ role, who: nameOf(side.fingerprint), at: formatEndpoint(side.at) }] : [];
+      }),
+    }));
   }
 
   /** What one datagram leads to. */
@@ -162,7 +187,7 @@ export class RelayDesk {
       return this.#refuse(claim, side.at, 'full');
     }
     if (source) this.#leave(source.session, source.role);
-    const session = old ?? { id, sides: {}, rate: new Bucket(RELAY_RATE, now), seenAt: now };
+    const session = old ?? this.#newSession(id, now);
     this.#release(there, session);
     session.sides[role] = side;
     session.seenAt = now;
@@ -170,6 +195,11 @@ export class RelayDesk {
     this.#sources.set(formatEndpoint(side.at), { session, role });
     const both = [side, session.sides[other]].filter((one) => one !== undefined);
     return both.map((one) => this.#bound(one, session));
+  }
+
+  #newSession(id: string, now: number): Session {
+    const rate = new Bucket(RELAY_RATE, now);
+    return { id, sides: {}, rate, begunAt: now, seenAt: now, bytes: 0, dropped: 0 };
   }
 
   #isFull(fingerprint: string): boolean {
@@ -212,10 +242,12 @@ export class RelayDesk {
     const size = data.length;
     if (size > RELAY_DATAGRAM_BYTES || !session.rate.take(size, now) || !this.#allBytes.take(size, now)) {
       this.#count.dropped += 1;
+      session.dropped += 1;
       return [];
     }
     this.#count.forwarded += 1;
     this.#count.bytes += size;
+    session.bytes += size;
     return [{ data, to }];
   }
 }

@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { errorText } from '../errors.js';
+import { formatName } from '../identity/names.js';
 import { AppRepository } from '../identity/repository.js';
 import { type Logger, silentLogger } from '../log.js';
 import type { Endpoint } from '../util/endpoint.js';
 import { UdpSocket } from '../util/udp.js';
-import { RelayDesk, type RelayStats } from './desk.js';
+import { RelayDesk, type RelayedSession, type RelayStats } from './desk.js';
 
 /** How soon somebody who was trusted, or is no longer, is noticed. */
 const READ_AGAIN_MS = 10_000;
 const TICK_MS = 5000;
+/** Of a fingerprint that has no name: enough to find it in a list. */
+const FINGERPRINT_SHOWN = 16;
 
 export interface RelayServerOptions {
   readonly local: Endpoint;
@@ -30,7 +33,8 @@ export class RelayServer {
   readonly #options: RelayServerOptions;
   readonly #log: Logger;
   readonly #timers: readonly NodeJS.Timeout[];
-  #allowed: ReadonlySet<string> = new Set();
+  /** Names by fingerprint; the empty one for a fingerprint that was named itself. */
+  #allowed: ReadonlyMap<string, string> = new Map();
 
   private constructor(socket: UdpSocket, options: RelayServerOptions) {
     this.#socket = socket;
@@ -67,6 +71,13 @@ export class RelayServer {
     return this.#desk.stats;
   }
 
+  /** The sessions of now, with names where the repository has them. */
+  get open(): RelayedSession[] {
+    const nameOf = (fingerprint: string) =>
+      this.#allowed.get(fingerprint) || `key ${fingerprint.slice(0, FINGERPRINT_SHOWN)}`;
+    return this.#desk.open(performance.now(), nameOf);
+  }
+
   /** How many identities may use it. */
   get allowed(): number {
     return this.#allowed.size;
@@ -86,10 +97,12 @@ export class RelayServer {
     }
   }
 
-  async #list(): Promise<Set<string>> {
+  async #list(): Promise<Map<string, string>> {
     const { repo, fingerprints = [] } = this.#options;
     const entries = repo === undefined ? [] : await new AppRepository(repo).list();
-    const usable = entries.flatMap((entry) => (entry.usable && entry.fingerprint ? [entry.fingerprint] : []));
-    return new Set([...fingerprints, ...usable]);
+    const usable = entries.flatMap(({ usable, fingerprint, name }) =>
+      usable && fingerprint ? [[fingerprint, formatName(name)] as const] : [],
+    );
+    return new Map([...fingerprints.map((fingerprint) => [fingerprint, ''] as const), ...usable]);
   }
 }

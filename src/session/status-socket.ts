@@ -3,6 +3,7 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, unlinkSync } from 'node:f
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { AwlError, errorText } from '../errors.js';
+import { type HubStatus, readHubStatus } from './hub-status.js';
 import type { ProcessStatus } from './status.js';
 
 /** Where `awl status` finds the processes of one user. */
@@ -28,7 +29,10 @@ export interface StatusServer {
  * @param state the state folder
  * @throws AwlError FILE_WRITE
  */
-export async function serveStatus(state: string, read: () => ProcessStatus): Promise<StatusServer> {
+export async function serveStatus(
+  state: string,
+  read: () => ProcessStatus | HubStatus,
+): Promise<StatusServer> {
   const folder = safeFolder(state, true);
   const path = join(folder ?? state, `${process.pid}-${randomBytes(4).toString('hex')}${SUFFIX}`);
   if (Buffer.byteLength(path) > PATH_BYTES) {
@@ -60,7 +64,7 @@ export async function serveStatus(state: string, read: () => ProcessStatus): Pro
  * what does not answer in time, or nonsense, is left out.
  * @throws AwlError FILE_WRITE if others could have put sockets there
  */
-export async function askStatus(state: string): Promise<ProcessStatus[]> {
+export async function askStatus(state: string): Promise<(ProcessStatus | HubStatus)[]> {
   const folder = safeFolder(state, false);
   if (folder === undefined) return [];
   const names = readdirSync(folder).filter((name) => name.endsWith(SUFFIX));
@@ -68,7 +72,7 @@ export async function askStatus(state: string): Promise<ProcessStatus[]> {
   return answers.flatMap((answer) => answer ?? []).sort((a, b) => a.pid - b.pid);
 }
 
-function ask(path: string): Promise<ProcessStatus | undefined> {
+function ask(path: string): Promise<ProcessStatus | HubStatus | undefined> {
   return new Promise((resolve) => {
     const parts: Buffer[] = [];
     let bytes = 0;
@@ -94,10 +98,10 @@ function ask(path: string): Promise<ProcessStatus | undefined> {
 }
 
 /** Undefined for what another version may say in a way that cannot be shown. */
-function parse(text: string): ProcessStatus | undefined {
+function parse(text: string): ProcessStatus | HubStatus | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return isStatus(value) ? value : undefined;
+    return isStatus(value) ? value : readHubStatus(value);
   } catch {
     return undefined;
   }

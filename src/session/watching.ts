@@ -2,7 +2,7 @@ import { errorText } from '../errors.js';
 import { type Logger, silentLogger } from '../log.js';
 import type { StatusBoard } from './board.js';
 import { ensureStateDirectory, stateDirectory } from './state-dir.js';
-import { type StatusServer, serveStatus } from './status-socket.js';
+import { serveStatus } from './status-socket.js';
 
 const SAMPLE_MS = 1_000;
 
@@ -19,16 +19,27 @@ export async function startWatching(
   { stateDir, log = silentLogger }: { readonly stateDir?: string; readonly log?: Logger },
 ): Promise<Watching> {
   const timer = setInterval(() => board.sample(), SAMPLE_MS).unref();
-  let server: StatusServer | undefined;
-  try {
-    server = await serveStatus(ensureStateDirectory(stateDirectory(stateDir)), () => board.snapshot());
-  } catch (error) {
-    log.warning(`awl status will not find this process: ${errorText(error)}`);
-  }
+  const shown = await showStatus(() => board.snapshot(), {
+    log,
+    ...(stateDir !== undefined && { stateDir }),
+  });
   return {
     close: async () => {
       clearInterval(timer);
-      await server?.close();
+      await shown.close();
     },
   };
+}
+
+/** Lets `awl status` ask this process; where that cannot be had, it is one warning. */
+export async function showStatus(
+  read: Parameters<typeof serveStatus>[1],
+  { stateDir, log = silentLogger }: { readonly stateDir?: string; readonly log?: Logger },
+): Promise<Watching> {
+  try {
+    return await serveStatus(ensureStateDirectory(stateDirectory(stateDir)), read);
+  } catch (error) {
+    log.warning(`awl status will not find this process: ${errorText(error)}`);
+    return { close: async () => {} };
+  }
 }

@@ -74,6 +74,13 @@ test('where one side insists on the relay both take it, prove each other over it
   await mine.socket.send(Buffer.from('over the relay'), mine.alien);
   expect(await arrived).toBe('over the relay');
   expect(relay.stats.sessions).toBe(1);
+  const [one, ...others] = relay.open;
+  expect(others).toEqual([]);
+  expect(one?.sides.map(({ role, who }) => `${role} ${who}`)).toEqual([
+    'invite alice@example.org/laptop',
+    'accept bob@example.org/nas',
+  ]);
+  expect(one?.bytes).toBeGreaterThanOrEqual('over the relay'.length);
   const said = `passage to alice@example.org/laptop at ${formatEndpoint(relay.endpoint)}`;
   expect(bob.lines.join('')).toContain(said);
   expect(bob.events.find(({ event }) => event === 'passage')).toMatchObject({ how: 'relay' });

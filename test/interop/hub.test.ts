@@ -37,11 +37,16 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-test('one hub is all that two machines need: STUN, DHT, a session by its printed options, counters', async () => {
-  const [stun, alt, dht, metricsPort] = await freePorts(4);
+test('one hub is all that two machines need: STUN, DHT, a session by its printed options, counters and status', async () => {
+  const [stun, alt, dht, metricsPort, relay] = await freePorts(5);
+  const state = tempDir();
   const hub = awl(
     'hub',
     '--listen=127.0.0.1',
+    `--state-dir=${state}`,
+    '--relay',
+    `--relay-port=${relay}`,
+    `--relay-allow=${'ab'.repeat(32)}`,
     `--port=${stun}`,
     `--alt-port=${alt}`,
     `--node-port=${dht}`,
@@ -86,6 +91,18 @@ test('one hub is all that two machines need: STUN, DHT, a session by its printed
   expect(text).toMatch(/^awl_dht_nodes \d+$/m);
   expect((await fetch(`http://127.0.0.1:${metricsPort}/other`)).status).toBe(404);
 
+  const [people, machines] = [
+    awl('status', `--state-dir=${state}`),
+    awl('status', `--state-dir=${state}`, '--json'),
+  ];
+  expect(await people.ended, people.output).toBe(0);
+  expect(people.output).toMatch(/^awl hub \d+ up \d+ s\n {2}STUN on 127\.0\.0\.1:\d+: [1-9]\d* answered/);
+  expect(people.output).toContain(`relay on 127.0.0.1:${relay} for 1 identity: 0 sessions, 0 waiting`);
+  expect(await machines.ended, machines.output).toBe(0);
+  expect(machines.lines).toMatchObject([
+    { mode: 'hub', relay: { sessions: 0, open: [] }, dht: { at: dhtOption.split('=')[1] } },
+  ]);
+
   const doctor = awl('doctor', stunOption, dhtOption, '--rendezvous=hyperdht', '--stun-client=127.0.0.1:0');
   expect(await doctor.ended, doctor.output).toBe(0);
   expect(doctor.output).toMatch(/Rendezvous +hyperdht \(127\.0\.0\.1:\d+\): a node answers, after \d+ ms/);
@@ -118,6 +135,7 @@ test('the doctor names a rendezvous that does not answer, and its status says so
 test('a busy port ends the hub with a clear word', async () => {
   const [port, alt, dht] = await freePorts(3);
   const flags = ['--listen=127.0.0.1', `--port=${port}`, `--alt-port=${alt}`, `--node-port=${dht}`];
+  flags.push(`--state-dir=${tempDir()}`);
   const first = awl('hub', ...flags);
   await until('the hub ready', () => first.output.includes('hub ready'));
   const second = awl('hub', ...flags);

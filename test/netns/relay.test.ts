@@ -21,7 +21,7 @@ describe.skipIf(!ready)('a relay between two NATs that let nothing through', () 
 
   /** Runs `awl hub --relay` on the machine in between; resolves when it says that it is ready. */
   async function hub(...args: string[]): Promise<void> {
-    const listen = [`--listen=${HUB}`, '--listen=192.0.2.11'];
+    const listen = [`--listen=${HUB}`, '--listen=192.0.2.11', `--state-dir=${tempDir()}`];
     const child = lab.spawn('s', process.execPath, [AWL, 'hub', ...listen, '--relay', ...args]);
     let said = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -103,7 +103,7 @@ export const PAYLOAD_OPTIONS = [
     name: 'state-dir',
     type: 'path',
     group: 'security',
-    commands: ['session', 'status'],
+    commands: ['session', 'status', 'hub'],
     placeholder: 'DIR',
     defaultText: '$XDG_STATE_HOME/awl or ~/.local/state/awl',
     help: 'folder for the list of messages seen (against replays), for locks, and for what awl status asks',

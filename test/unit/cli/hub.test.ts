@@ -5,6 +5,7 @@ import { metricsText, serveMetrics } from '../../../src/cli/metrics.js';
 import { UdpSocket } from '../../../src/util/udp.js';
 import { callAwl, collectingIo } from '../../support/cli.js';
 import { freePort } from '../../support/testnet.js';
+import { tempDir } from '../../support/tmp.js';
 import { until } from '../../support/world.js';
 
 const opened: { close(): Promise<unknown> }[] = [];
@@ -73,6 +74,7 @@ describe('awl hub', () => {
       altPort: 0,
       dhtPort,
       bootstrap: [],
+      stateDir: tempDir(),
     };
     const { text } = await serving((io, signal) => runHub({ ...args, metrics: METRICS }, io, signal));
     expect(text).toMatch(

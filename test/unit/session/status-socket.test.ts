@@ -44,7 +44,7 @@ test('every process that serves is found, and none that has ended', async () => 
   const state = tempDir();
   expect(await askStatus(state)).toEqual([]);
   const [first] = [await serving(state), await serving(state)];
-  expect((await askStatus(state)).map(({ app }) => app)).toEqual(['a', 'a']);
+  expect(await askStatus(state)).toMatchObject([{ app: 'a' }, { app: 'a' }]);
   await first.close();
   expect(existsSync(first.path)).toBe(false);
   expect(await askStatus(state)).toHaveLength(1);
