@@ -8,6 +8,8 @@ export interface FailureContext {
   readonly peer: Endpoint;
   readonly timeoutMs: number;
   readonly confirm: boolean;
+  /** The peer is a plexus, which takes datagrams from the one endpoint that our message named. */
+  readonly plexus?: boolean;
   readonly reports?: { readonly own: NatReport; readonly peer: NatReport } | undefined;
 }
 
@@ -18,9 +20,17 @@ const DETOUR =
   'use IPv6, or forward a UDP port on either router to --stun-client, or a relay on a third machine of your own, ' +
   'or try from another network';
 
+/** What helps where the peer is no awl: it has no candidates, no IPv6 that it can read, and no relay of ours. */
+const PLEXUS_DETOUR =
+  'let the peer run awl, which searches for ports; or have the router forward a UDP port to this machine and let the ' +
+  'peer invite; or try from another network';
+
 /** Who is behind what, for both sides. */
-function pairOf({ reports }: FailureContext): string | undefined {
+function pairOf({ reports, plexus }: FailureContext): string | undefined {
   if (!reports) return undefined;
+  if (plexus) {
+    return `your side is behind ${article(describeNat(reports.own))}, and a plexus hears nothing but the one endpoint that a letter names`;
+  }
   const [own, peer] = [describeNat(reports.own), describeNat(reports.peer)];
   return `your side is behind ${article(own)}, the peer behind ${article(peer)}`;
 }
@@ -33,7 +43,7 @@ function article(words: string): string {
 function impossible(o: FailureContext): AwlError {
   const pair = pairOf(o) ?? 'the pair of NATs';
   return new AwlError('NAT_IMPOSSIBLE', `no direct path to ${formatEndpoint(o.peer)}: ${pair}`, {
-    hint: DETOUR,
+    hint: o.plexus ? PLEXUS_DETOUR : DETOUR,
   });
 }
 
@@ -49,7 +59,7 @@ function timeout(o: FailureContext, machine: PunchMachine): AwlError {
   if (!machine.heard && bad === 0) {
     return fail(
       `nothing arrived from the peer at ${where} within ${seconds} (${sent} datagrams sent)`,
-      `${FIREWALL}; else ${DETOUR}`,
+      `${FIREWALL}; else ${o.plexus ? PLEXUS_DETOUR : DETOUR}`,
     );
   }
   if (!machine.heard) {

@@ -14,11 +14,13 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /**
  * May a frame from this path decide? The announced endpoint was signed by the peer. Elsewhere one random datagram in
- * 256 looks valid, so two different ones are asked for. And while our own NAT moves, frames from a port that moved too
+ * 256 looks valid, so two different ones are asked for; or two answers where we probed, for a plexus acceptor has but one
+ * that it repeats. And while our own NAT moves, frames from a port that moved too
  * say nothing: each direction may be using another pair of ports, and no legacy frame names the one it answers.
  */
 function isTrusted(path: Path, moving: boolean): boolean {
-  return path.announced || (!moving && path.distinctFrames >= 2);
+  if (path.announced || moving) return path.announced;
+  return path.distinctFrames >= 2 || (path.rung === 'predicted' && path.frames >= 2);
 }
 
 /**

@@ -79,6 +79,18 @@ export const AWAITING_WAVES_MS: readonly number[] = [0, 600, 4_000, 12_000];
 /** Ports of a counting NAT further apart than this belong to different times. */
 export const NEAR_STEPS = 64;
 
+// --- toward a plexus, which knows one endpoint of us
+/** Sockets of which one is to get the port that our message named, and how many ports are left to it when they are opened. */
+export const PLEXUS_SOCKETS = 8;
+/** An inviter's waves arrive: with eight sockets 56 datagrams, under SILENT_MAX_DATAGRAMS. */
+export const PLEXUS_WAVES_MS: readonly number[] = [0, 250, 800, 1_800, 3_800, 8_000, 16_000];
+/** An acceptor's only open the own NAT and keep it open: the inviter may read its mail after a minute. */
+export const PLEXUS_QUIET_WAVES_MS: readonly number[] = [0, 500, 12_000, 24_000, 36_000, 48_000];
+/** Ports beside the announced one that are tried when nothing was heard for this long, and how often: 20 datagrams. */
+export const PLEXUS_NEAR_MS = 3_000;
+export const PLEXUS_NEAR_STEPS: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8, -1, -2];
+export const PLEXUS_NEAR_WAVES_MS: readonly number[] = [0, 5_000];
+
 // --- the choice among several paths
 /** Two and a half of plexus' slots: the acceptor that has not heard the choice asks in each of them. */
 export const CHOICE_SILENCE_MS = 4_000;

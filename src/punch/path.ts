@@ -50,6 +50,8 @@ export class Path implements Place {
   rttMs: number | undefined;
   /** Where the peer sees our socket, as it says itself. */
   seen: Endpoint | undefined;
+  /** Valid legacy frames that came from here. */
+  frames = 0;
   readonly #distinct = new Set<string>();
 
   constructor({ socket, endpoint }: Place, { announced, rung }: PathOrigin) {
@@ -73,6 +75,7 @@ export class Path implements Place {
 
   note(frame: Uint8Array, now: number): void {
     this.lastHeard = now;
+    this.frames += 1;
     if (this.#distinct.size < MAX_DISTINCT) this.#distinct.add(Buffer.from(frame).toString('latin1'));
   }
 

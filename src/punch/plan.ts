@@ -12,6 +12,7 @@ import {
   THIRD_HOPS,
   THIRD_ROUND_MS,
 } from './limits.js';
+import { feasibilityToPlexus, nearAttempts, type Told, toldAttempts } from './plexus.js';
 import { tacticOf, wideAttempts } from './wide.js';
 
 /** How a passage can be won; the order is that of preference. */
@@ -67,6 +68,8 @@ export interface PlanInput {
     /** Number of the socket for IPv6 beside an IPv4 main one. */
     readonly v6?: number;
     readonly family: 4 | 6;
+    /** What our message named, if not the endpoint that STUN saw. */
+    readonly told?: Told;
   };
   readonly peer: {
     /** The endpoint of its reference. */
@@ -79,6 +82,8 @@ export interface PlanInput {
     readonly chooses: boolean;
     /** It asked for the birthday rung. */
     readonly birthday: boolean;
+    /** It is a plexus: it knows one endpoint of us, and takes datagrams from nowhere else. */
+    readonly plexus?: boolean;
   };
   /** IP TTL of quiet openers, and whether the distance of the own NAT was measured. */
   readonly hops: number;
@@ -109,7 +114,10 @@ export function planPunch(input: PlanInput): Plan {
   const tactic = tacticOf(input);
   const legacy = !peer.chooses;
   const base = firstRound(input, legacy);
-  if (legacy) return { attempts: base, hopeless: isHopeless(input, false) };
+  if (legacy) {
+    const attempts = toldAttempts(input) ?? [...base, ...nearAttempts(input)];
+    return { attempts, hopeless: isHopeless(input, false) };
+  }
   const moving = isMoving(own.report) || isMoving(peer.report);
   const attempts = [
     ...candidates(input),
@@ -121,6 +129,7 @@ export function planPunch(input: PlanInput): Plan {
 }
 
 function isHopeless({ own, peer }: PlanInput, wide: boolean): boolean {
+  if (peer.plexus) return feasibilityToPlexus(own.report, own.told ?? 'reflexive') === 'impossible';
   return !wide && feasibility(own.report, peer.report) === 'impossible';
 }
 

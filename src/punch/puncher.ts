@@ -15,6 +15,7 @@ import { PunchMachine } from './machine.js';
 import { usableCandidates } from './neighbours.js';
 import { describePath, type How, type Outcome, type PunchStats } from './outcome.js';
 import { type Plan, planPunch } from './plan.js';
+import type { Told } from './plexus.js';
 import { SocketPool } from './socket-pool.js';
 
 /** What both sides' messages say beyond a reference; nothing of it for a peer that is no awl. */
@@ -34,6 +35,10 @@ export interface LadderOptions {
   /** It reads where we see it. */
   readonly tellsSeen?: boolean;
   readonly birthday: boolean;
+  /** A plexus: it knows one endpoint of us, and takes datagrams from nowhere else. */
+  readonly plexus?: boolean;
+  /** What our message named as that endpoint. */
+  readonly told?: Told;
   /** Who the peer is, for the limits of the birthday rung. */
   readonly peerKey: string;
 }
@@ -117,6 +122,7 @@ function makePlan(o: PunchOptions, peer: Endpoint): Plan {
       fresh: ladder?.fresh.length ?? 0,
       family: familyOf(o.socket.local),
       ...(ladder?.beside && { v6: ladder.fresh.length + 1 }),
+      ...(ladder?.told && { told: ladder.told }),
     },
     peer: {
       endpoint: peer,
@@ -125,10 +131,17 @@ function makePlan(o: PunchOptions, peer: Endpoint): Plan {
       report: reports?.peer ?? UNMEASURED,
       chooses: ladder?.chooses === true && o.confirmKey !== undefined,
       birthday: ladder?.birthday ?? false,
+      ...(ladder?.plexus && { plexus: true }),
     },
     hops: o.hops,
     measured: o.measured ?? false,
   });
+}
+
+/** Do our answers leave by other ports than the one that the peer sends to? Not by one that was known beforehand. */
+function isElsewhere({ reports, ladder }: PunchOptions): boolean {
+  const { told = 'reflexive' } = ladder ?? {};
+  return told === 'reflexive' && reports !== undefined && isMoving(reports.own);
 }
 
 function makeMachine(o: PunchOptions, peer: Endpoint, start: number, admitWide: () => boolean): PunchMachine {
@@ -138,7 +151,7 @@ function makeMachine(o: PunchOptions, peer: Endpoint, start: number, admitWide: 
       secret: o.secret,
       peer,
       plan: makePlan(o, peer),
-      moving: o.reports !== undefined && isMoving(o.reports.own),
+      moving: isElsewhere(o),
       timeoutMs: o.timeoutMs,
       ...(o.confirmKey ? { confirmKey: o.confirmKey } : {}),
       ...(o.ladder?.chooses && { chooses: true }),
@@ -215,12 +228,10 @@ export async function punch(o: PunchOptions): Promise<PunchResult> {
   try {
     const { outcome, socket = o.socket } = await drive(o, machine, now);
     if (outcome.kind === 'failed') {
-      const { reports, timeoutMs } = o;
-      throw punchFailure(
-        outcome.reason,
-        { peer, timeoutMs, reports, confirm: o.confirmKey !== undefined },
-        machine,
-      );
+      const { reports, timeoutMs, ladder } = o;
+      const confirm = o.confirmKey !== undefined;
+      const plexus = ladder?.plexus === true;
+      throw punchFailure(outcome.reason, { peer, timeoutMs, reports, confirm, plexus }, machine);
     }
     const { path, by } = outcome;
     return {

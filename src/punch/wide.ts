@@ -9,8 +9,6 @@ import {
   MEETING_STEPS,
   MEETING_WAVES_MS,
   NEAR_STEPS,
-  PORT_MAX,
-  PORT_MIN,
   PREDICTED_STEPS,
   SECOND_HOPS,
   SPREAD_AGAIN_MS,
@@ -29,6 +27,7 @@ import {
   WIDE_UNSURE_MS,
 } from './limits.js';
 import type { Attempt, PlanInput } from './plan.js';
+import { portAfter } from './ports.js';
 
 /**
  * What a side does where a NAT chooses a new port for each destination: `spread` sends from many sockets to the peer's one
@@ -70,15 +69,14 @@ function startFor({ filtering }: NatReport): number {
 export function wideAttempts(input: PlanInput, { kind, startMs }: Tactic): Attempt[] {
   if (kind === 'none') return [];
   if (kind === 'sweep') return sweep(input, startMs);
-  return spread(input, kind, startMs);
+  return kind === 'await' ? awaitPeer(input) : spread(input, kind, startMs);
 }
 
 function spread(
   { own, peer, role, hops, measured }: PlanInput,
-  kind: 'spread' | 'meet' | 'await',
+  kind: 'spread' | 'meet',
   startMs: number,
 ): Attempt[] {
-  if (kind === 'await') return awaitPeer({ peer, hops, measured });
   const rung = own.report.portStep === undefined ? 'birthday' : 'predicted';
   const [port = 0] = portsAhead(peer, [MEETING_STEPS]);
   const endpoint = kind === 'meet' ? { address: peer.endpoint.address, port } : peer.endpoint;
@@ -141,7 +139,7 @@ function sweep({ role, peer }: PlanInput, startMs: number): Attempt[] {
 }
 
 /** Opens to each of the ports that the peer's one socket may get toward us; its probes then come from one of them. */
-function awaitPeer({ peer, hops, measured }: Pick<PlanInput, 'peer' | 'hops' | 'measured'>): Attempt[] {
+function awaitPeer({ peer, hops, measured }: PlanInput): Attempt[] {
   const { address } = peer.endpoint;
   return [
     {
@@ -162,21 +160,15 @@ function awaitPeer({ peer, hops, measured }: Pick<PlanInput, 'peer' | 'hops' | '
 /** Ports of the peer's counting NAT so many steps ahead of the newest one that is known. */
 function portsAhead(peer: PlanInput['peer'], steps: readonly number[]): number[] {
   const step = peer.report.portStep ?? 0;
-  return steps.map((count) => wrap(lastPort(peer) + count * step));
+  return steps.map((count) => portAfter(lastPort(peer), count * step));
 }
 
 /** The newest port of a counting NAT that the peer's message names: the furthest in the direction of the steps. */
 function lastPort({ endpoint, candidates, report }: PlanInput['peer']): number {
   const step = report.portStep ?? 0;
   const ports = candidates.flatMap(({ type, endpoint: { address, port } }) =>
-    (type === 'srflx' || type === 'predicted') && address === endpoint.address ? [port] : [],
+    type === 'srflx' && address === endpoint.address ? [port] : [],
   );
   const near = ports.filter((port) => Math.abs(port - endpoint.port) <= NEAR_STEPS * Math.abs(step));
   return step < 0 ? Math.min(endpoint.port, ...near) : Math.max(endpoint.port, ...near);
-}
-
-/** A counter that left the ports a NAT gives out begins anew at the lower end. */
-function wrap(port: number): number {
-  const count = PORT_MAX - PORT_MIN + 1;
-  return PORT_MIN + ((((port - PORT_MIN) % count) + count) % count);
 }

@@ -1,31 +1,28 @@
-import { PROBE_GRACE_MS, RESPONSE_TIMEOUT_MS } from '../constants.js';
+import { RESPONSE_TIMEOUT_MS } from '../constants.js';
 import { AwlError } from '../errors.js';
 import { formatName } from '../identity/names.js';
-import { isMoving } from '../punch/feasibility.js';
 import type { Opened } from '../rendezvous/sealing.js';
-import { resolveServers } from '../stun/resolve.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
-import { deadline, sleep } from '../util/sleep.js';
+import { deadline } from '../util/sleep.js';
 import type { Candidate } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
 import { publicOnly } from './candidate-list.js';
-import { Gathering } from './candidates.js';
 import type { SessionContext } from './context.js';
 import { newContribution } from './contribution.js';
-import { abilitiesOf, sealLetter, sealOptions, shareKeys } from './exchange.js';
+import { abilitiesOf, isPlexus, placeOf, sealLetter, sealOptions, shareKeys } from './exchange.js';
 import { reportFailure } from './failing.js';
-import { FRESH_GRACE_MS } from './fresh.js';
 import type { Delivery } from './links.js';
+import { locate } from './locating.js';
 import { meet } from './meeting.js';
 import type { HostParty, PeerParty } from './parties.js';
 import type { Passage } from './passage.js';
-import { findReflexive } from './reflexive.js';
 import { relayCandidates } from './relaying.js';
 import { peerRoute } from './route.js';
 import { newSessionId } from './session-id.js';
 import type { SessionSettings } from './settings.js';
 import { bindSockets, closeSockets, type SessionSockets } from './sockets.js';
 import { natOfPeer, ownTerms, tcpMapping } from './terms.js';
+import { nameFor } from './told.js';
 
 export interface AnsweringParts {
   readonly context: SessionContext;
@@ -89,32 +86,32 @@ async function answerOn(
   const signal = AbortSignal.any([parts.signal, failed.signal]);
 
   const socket = sockets.main;
-  let reflexive: readonly Endpoint[] = [];
-  const gathering = new Gathering({
-    ...{ sockets, stun: settings.stun, log, signal },
-    ...(settings.candidates && { kinds: settings.candidates }),
-    reflexive: () => reflexive,
-  });
-  // Behind a NAT that gives each destination another endpoint, the others show which one comes next.
-  const graceMs = nat.mapping === 'endpoint-independent' ? 0 : PROBE_GRACE_MS;
-  const locating = locateFresh();
-  const { outer, all } = await findReflexive(socket, settings.stun, { signal, graceMs });
-  reflexive = all;
-  emit({
-    event: 'stun',
-    session,
-    inner: formatEndpoint(socket.local),
-    outer: formatEndpoint(outer),
-    ms: Math.round(performance.now() - begun),
-  });
-  await gathering.ready(nat, signal);
-  await Promise.race([locating, sleep(FRESH_GRACE_MS)]);
+  const onSeen = (seen: Endpoint) =>
+    emit({
+      event: 'stun',
+      session,
+      inner: formatEndpoint(socket.local),
+      outer: formatEndpoint(seen),
+      ms: Math.round(performance.now() - begun),
+    });
+  const extended = invitation.extension !== undefined;
+  const locating = { sockets, settings, report: nat, fresh: extended, log, signal, onSeen };
+  const { seen, gathering } = await locate(locating);
   const relays = await relayCandidates(settings, socket.local, log);
-  const near = forPeer(gathering.list(outer), outer, invitation.reference.endpoint, settings);
-  const candidates = [...near, ...(invitation.extension ? relays : [])];
+  const near = forPeer(gathering.list(seen.outer), seen.outer, invitation.reference.endpoint, settings);
+  const candidates = [...near, ...(extended ? relays : [])];
   const own = newContribution();
   const tcp = await tcpMapping(settings, nat, { log, signal });
-  const terms = ownTerms(settings, { outer, nat, now: context.now(), ...(tcp && { tcp }) });
+  const terms = ownTerms(settings, { outer: seen.outer, nat, now: context.now(), ...(tcp && { tcp }) });
+  const plexus = isPlexus(invitation, envelope);
+  const mapped = sockets.lease?.external;
+  const { told, endpoint: outer } =
+    plexus && !terms
+      ? await nameFor({
+          ...{ role: 'accept', report: nat, ...seen, bindAddress: socket.local.address, log, signal },
+          ...(mapped && { mapped }),
+        })
+      : { told: undefined, endpoint: seen.outer };
   const { letter, digest } = sealLetter({
     link,
     kind: 'accept',
@@ -127,7 +124,7 @@ async function answerOn(
     ...(terms && { terms }),
     nat,
     fresh: sockets.fresh.named(nat),
-    extended: invitation.extension !== undefined,
+    extended,
     answers: { digest: invitation.digest, envelope: envelope.id },
     now: context.now(),
     ...sealOptions(settings),
@@ -146,14 +143,14 @@ async function answerOn(
     outer,
     hops: parts.hops,
     candidates: { own: candidates, peer: invitation.extension?.cand ?? [] },
-    target: invitation.reference.endpoint,
+    target: placeOf(invitation),
     references: {
       own: { endpoint: outer, puzzle: own.puzzle, ...(terms && { terms }) },
       peer: invitation.reference,
     },
     ...(tcp && { tcp }),
     keys,
-    abilities: abilitiesOf(invitation),
+    abilities: { ...abilitiesOf(invitation), ...(told && { plexus, told }) },
     peerRoute: peerRoute(invitation),
     reports: { own: nat, peer: natOfPeer(invitation) },
     begun,
@@ -170,12 +167,6 @@ async function answerOn(
   } catch (error) {
     await tcp?.release();
     throw error;
-  }
-
-  async function locateFresh(): Promise<void> {
-    if (!invitation.extension || isMoving(nat)) return;
-    const servers = await resolveServers(settings.stun, socket.local, signal).catch(() => []);
-    await sockets.fresh.locate(servers, signal);
   }
 
   async function pushAnswer(): Promise<void> {

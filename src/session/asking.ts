@@ -12,7 +12,7 @@ import type { NatReport } from '../wire/nat-report.js';
 import type { Terms } from '../wire/reference-terms.js';
 import type { SessionContext } from './context.js';
 import type { Contribution } from './contribution.js';
-import { openLetter, type SealedLetter, sealLetter, sealOptions } from './exchange.js';
+import { isPlexus, openLetter, type SealedLetter, sealLetter, sealOptions } from './exchange.js';
 import { type Delivery, exchangeOnAll } from './links.js';
 import type { HostParty, PeerParty } from './parties.js';
 import type { SessionSettings } from './settings.js';
@@ -22,7 +22,7 @@ export interface AskOptions {
   readonly session: string;
   readonly host: HostParty;
   readonly peer: PeerParty;
-  /** Own endpoint, as STUN sees it. */
+  /** Own endpoint, as the reference names it. */
   readonly outer: Endpoint;
   readonly own: Contribution;
   /** What the reference says beyond 3.0. */
@@ -43,6 +43,8 @@ export interface AskOptions {
 export interface Answer {
   readonly opened: Opened;
   readonly invite: string;
+  /** A plexus gave it. */
+  readonly plexus: boolean;
 }
 
 /**
@@ -128,7 +130,7 @@ async function verify(asking: AskOptions, { link, envelope }: Delivery, invite: 
   if (!(await seen.admit(opened.digest, now(), retentionOf(opened)))) {
     throw new AwlError('MESSAGE_REPLAYED', 'this answer was seen before');
   }
-  return { opened, invite };
+  return { opened, invite, plexus: isPlexus(opened, envelope) };
 }
 
 /** How long the answer is waited for, once an invitation is on its way. */

@@ -2,7 +2,7 @@ import { publicKeyInfo } from '../identity/x509.js';
 import type { Opened } from '../rendezvous/sealing.js';
 import { sealingOf } from '../rendezvous/sealings.js';
 import type { Envelope, Letter, LetterKind, Rendezvous } from '../rendezvous/types.js';
-import type { Endpoint } from '../util/endpoint.js';
+import { type Endpoint, sameEndpoint } from '../util/endpoint.js';
 import type { Candidate, Extension } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
 import type { Terms } from '../wire/reference-terms.js';
@@ -117,6 +117,22 @@ export function openLetter(
 export function abilitiesOf(opened: Opened) {
   const use = peerUse(opened);
   return { ...(use && { use }), ...placeOnLadder(opened.extension) };
+}
+
+/** Is the sender a plexus? An awl whose letter went in clear has no place for an extension either. */
+export function isPlexus({ extension }: Opened, { form }: Pick<Envelope, 'form'>): boolean {
+  return extension === undefined && form !== 'plain';
+}
+
+/**
+ * Where the sender's socket was seen. The reference of an awl whose NAT counts may name a port that is to come, because a
+ * plexus reads nothing else (told.ts); the extension says so.
+ */
+export function placeOf({ reference: { endpoint }, extension }: Opened): Endpoint {
+  const { cand = [] } = extension ?? {};
+  const foretold = cand.some((one) => one.type === 'predicted' && sameEndpoint(one.endpoint, endpoint));
+  const seen = cand.find((one) => one.type === 'srflx' && one.endpoint.address === endpoint.address);
+  return foretold && seen ? seen.endpoint : endpoint;
 }
 
 /**

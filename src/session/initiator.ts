@@ -6,12 +6,13 @@ import { type Probe, probe } from '../stun/probe.js';
 import { resolveServers } from '../stun/resolve.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { sleep } from '../util/sleep.js';
+import type { Candidate } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
 import { askPeer } from './asking.js';
 import { Gathering } from './candidates.js';
 import { openContext, requireName, type SessionContext } from './context.js';
 import { newContribution } from './contribution.js';
-import { abilitiesOf, shareKeys } from './exchange.js';
+import { abilitiesOf, placeOf, shareKeys } from './exchange.js';
 import { oneReady } from './links.js';
 import { meet } from './meeting.js';
 import { type HostParty, loadHost, loadPeer, type PeerParty, partyOptions } from './parties.js';
@@ -22,6 +23,7 @@ import { newSessionId } from './session-id.js';
 import type { SessionSettings } from './settings.js';
 import { bindSockets, closeSockets, type SessionSockets } from './sockets.js';
 import { natOfPeer, ownTerms, tcpMapping } from './terms.js';
+import { type Named, type NamingParts, nameFor, windTo } from './told.js';
 
 /** How long a letter waits for answers that are late, or were lost and asked for anew, where it would not say how the NAT maps. */
 const MAPPING_GRACE_MS = 500;
@@ -106,7 +108,6 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
   void measuring.report.then((report) => emit({ event: 'nat', report }));
 
   const relays = await relaying;
-  const candidates = () => [...gathering.list(outer), ...relays];
   const own = newContribution();
   const { server } = await measuring.first;
   const tcp = await tcpMapping(settings, measuring.current(), { log, signal });
@@ -117,13 +118,24 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       ...{ outer, nat: measuring.current(), now: context.now() },
       ...(tcp && { tcp }),
     });
-    const { opened: answer, invite } = await askPeer({
-      ...{ context, session, host, peer, outer, own, preparing, begun, log, signal },
+    const naming: NamingParts = {
+      ...{ role: 'invite', report: measuring.current(), outer, server, log, signal },
+      bindAddress: socket.local.address,
+    };
+    const named: Named = terms ? { told: 'reflexive', endpoint: outer } : await nameFor(naming);
+    // A peer that reads them does not mind the reference.
+    const foretold: readonly Candidate[] =
+      named.told === 'predicted' ? [{ type: 'predicted', endpoint: named.endpoint }] : [];
+    const candidates = () => [...gathering.list(outer), ...foretold, ...relays];
+    const asking = askPeer({
+      ...{ context, session, host, peer, outer: named.endpoint, own, preparing, begun, log, signal },
       ...(terms && { terms }),
       nat: () => measuring.current(),
       candidates,
       fresh,
     });
+    const { opened: answer, invite, plexus } = await asking;
+    if (plexus && named.told === 'predicted') await windTo(named, naming);
     const keys = shareKeys(own, answer, { invite, accept: answer.digest });
     return await meet({
       context,
@@ -132,17 +144,17 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       host,
       peer,
       sockets,
-      outer,
+      outer: plexus ? named.endpoint : outer,
       hops: measuring.hops(),
       candidates: { own: candidates(), peer: answer.extension?.cand ?? [] },
-      target: answer.reference.endpoint,
+      target: placeOf(answer),
       references: {
-        own: { endpoint: outer, puzzle: own.puzzle, ...(terms && { terms }) },
+        own: { endpoint: named.endpoint, puzzle: own.puzzle, ...(terms && { terms }) },
         peer: answer.reference,
       },
       ...(tcp && { tcp }),
       keys,
-      abilities: abilitiesOf(answer),
+      abilities: { ...abilitiesOf(answer), ...(plexus && !terms && { plexus, told: named.told }) },
       peerRoute: peerRoute(answer),
       reports: { own: await settled(measuring), peer: natOfPeer(answer) },
       begun,

@@ -1,4 +1,5 @@
-import { describeNat, feasibility, isForetold, isMoving } from '../punch/feasibility.js';
+import { describeNat, type Feasibility, feasibility, isForetold, isMoving } from '../punch/feasibility.js';
+import { feasibilityToPlexus, type Told } from '../punch/plexus.js';
 import { type Endpoint, familyOf } from '../util/endpoint.js';
 import type { Candidate } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
@@ -53,6 +54,20 @@ export function postMortem(own: SideReport, peer: SideReport): string {
   const [ours, theirs] = [own, peer].map(({ nat }) => describeNat(nat));
   return `this side: ${ours}; the peer: ${theirs}; expected: ${predictionWords(predict(own, peer))}`;
 }
+
+/** The same where the peer is a plexus: of it nothing is known, and nothing but our own NAT and what we named counts. */
+export function plexusPostMortem(own: NatReport, told: Told): string {
+  return `this side: ${describeNat(own)}; the peer: a plexus; expected: ${PLEXUS_WORDS[feasibilityToPlexus(own, told)]}`;
+}
+
+const PLEXUS_WORDS: Readonly<Record<Feasibility, string>> = {
+  direct: 'direct, by the public endpoints, for a plexus writes only where its own NAT keeps its port',
+  effort: 'direct with effort, by the port that our letter named, unless somebody else got it',
+  impossible:
+    'nothing: a plexus sends to the one port that our letter named and hears nothing else, and our NAT gives each ' +
+    'socket a random one toward it (1 in 64 512)',
+  unknown: 'unknown: too little of our NAT could be measured',
+};
 
 const CONE: NatReport = {
   nat: 'yes',

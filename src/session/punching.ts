@@ -12,7 +12,7 @@ import type { SharedKeys } from './contribution.js';
 import type { EventSink } from './events.js';
 import { type HostParty, type PeerParty, partyKey } from './parties.js';
 import type { Passage, Role } from './passage.js';
-import { postMortem, sideOf } from './prediction.js';
+import { plexusPostMortem, postMortem, sideOf } from './prediction.js';
 import type { SessionSettings } from './settings.js';
 import type { SessionSockets } from './sockets.js';
 import type { Use } from './use.js';
@@ -38,7 +38,10 @@ export interface PunchingParts {
   readonly place?: Pick<Passage, 'transport' | 'inner' | 'outer' | 'alien'>;
   readonly keys: SharedKeys;
   /** What the peer's message says about its place on the ladder. */
-  readonly abilities: Pick<LadderOptions, 'peerFresh' | 'chooses' | 'birthday' | 'tellsSeen'> & {
+  readonly abilities: Pick<
+    LadderOptions,
+    'peerFresh' | 'chooses' | 'birthday' | 'tellsSeen' | 'plexus' | 'told'
+  > & {
     readonly use?: Use;
   };
   /** Smallest TTL that was seen to leave the own NATs; `--punch-hops` wins over it. */
@@ -98,16 +101,17 @@ export async function openPassage(parts: PunchingParts): Promise<Passage> {
   });
   const result = await punching.catch((error) => {
     if (parts.reports && isAwlError(error, 'HANDSHAKE_TIMEOUT', 'NAT_IMPOSSIBLE')) {
-      const { own, peer } = parts.reports;
-      const sides = [
-        sideOf(own, parts.outer, parts.candidates.own),
-        sideOf(peer, target, parts.candidates.peer),
-      ] as const;
-      log.warning(postMortem(...sides));
+      log.warning(obituary(parts, parts.reports));
     }
     throw error;
   });
   return wrapPassage(parts, { ...result, alien: result.peer });
+}
+
+function obituary(parts: PunchingParts, { own, peer }: NonNullable<PunchingParts['reports']>): string {
+  const { abilities, outer, target, candidates } = parts;
+  if (abilities.plexus) return plexusPostMortem(own, abilities.told ?? 'reflexive');
+  return postMortem(sideOf(own, outer, candidates.own), sideOf(peer, target, candidates.peer));
 }
 
 /**

@@ -1,21 +1,15 @@
-import { PROBE_GRACE_MS } from '../constants.js';
 import { AwlError, errorText } from '../errors.js';
 import type { IdentityName } from '../identity/names.js';
 import type { Logger } from '../log.js';
-import { resolveServers } from '../stun/resolve.js';
 import { classOf } from '../stun/sanity.js';
 import type { Endpoint } from '../util/endpoint.js';
-import { sleep } from '../util/sleep.js';
 import type { Means } from '../wire/extension.js';
 import { type NatReport, UNMEASURED } from '../wire/nat-report.js';
-import { Gathering } from './candidates.js';
-
 import { agree, type Contribution, LADDER_CAPS, newContribution, placeOnLadder } from './contribution.js';
-import { FRESH_GRACE_MS } from './fresh.js';
+import { locate } from './locating.js';
 import type { NatWatch } from './nat-watch.js';
 import type { Passage, Role } from './passage.js';
 import { openPassage } from './punching.js';
-import { findReflexive } from './reflexive.js';
 import type { RouterWatch } from './routers.js';
 import { newSessionId } from './session-id.js';
 import { bindSockets, closeSockets, type SessionSockets } from './sockets.js';
@@ -85,7 +79,7 @@ export class Side {
     const { settings, routers, log } = parts;
     const sockets = await bindSockets(settings.bind, log, routers);
     try {
-      return new Side(parts, sockets, await locate(sockets, parts));
+      return new Side(parts, sockets, await located(sockets, parts));
     } catch (error) {
       await closeSockets(sockets);
       throw error;
@@ -142,46 +136,21 @@ function near({ address }: Endpoint, { allowPrivate }: StationSettings) {
 }
 
 /** Where the sockets are seen, and by which addresses else they may be reached. */
-async function locate(
+async function located(
   sockets: SessionSockets,
   { settings, nat, log, signal }: SideParts,
 ): Promise<Pick<SideWord, 'outer' | 'cand'>> {
-  const report = nat?.current() ?? UNMEASURED;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(STUN_MS)]);
-  let reflexive: readonly Endpoint[] = [];
-  const gathering = new Gathering({
-    ...{ sockets, stun: settings.stun, log, signal: limit },
-    ...(settings.candidates && { kinds: settings.candidates }),
-    reflexive: () => reflexive,
-  });
-  const locating = locateFresh(sockets, settings, limit);
-  // Behind a NAT that gives each destination another endpoint, the others show which one comes next.
-  const graceMs = report.mapping === 'endpoint-independent' ? 0 : PROBE_GRACE_MS;
-  const found =
-    settings.stun.length === 0
-      ? undefined
-      : findReflexive(sockets.main, settings.stun, { signal: limit, graceMs });
-  const seen = await found?.catch((error: unknown) => {
+  const report = nat?.current() ?? UNMEASURED;
+  const parts = { sockets, settings, report, fresh: true, log, signal: limit, waiting: signal };
+  const { seen, gathering } = await locate(parts, (error) => {
     signal.throwIfAborted();
     log.debug(`no STUN server saw us: ${errorText(error)}`);
     return undefined;
   });
-  reflexive = seen?.all ?? [];
-  await gathering.ready(report, signal);
-  await Promise.race([locating, sleep(FRESH_GRACE_MS)]);
   signal.throwIfAborted();
   const own = gathering.hosts[0];
   const outer = seen?.outer ?? own;
   if (!outer) throw new AwlError('STUN_UNREACHABLE', 'this machine has no address that a peer could reach');
   return { outer, cand: gathering.list(outer) };
-}
-
-async function locateFresh(
-  sockets: SessionSockets,
-  { stun }: StationSettings,
-  signal: AbortSignal,
-): Promise<void> {
-  if (stun.length === 0) return;
-  const servers = await resolveServers(stun, sockets.main.local, signal).catch(() => []);
-  await sockets.fresh.locate(servers, signal);
 }

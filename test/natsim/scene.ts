@@ -3,6 +3,7 @@ import { isMoving } from '../../src/punch/feasibility.js';
 import { PunchMachine } from '../../src/punch/machine.js';
 import type { Place } from '../../src/punch/path.js';
 import { planPunch } from '../../src/punch/plan.js';
+import type { Told } from '../../src/punch/plexus.js';
 import type { Endpoint } from '../../src/util/endpoint.js';
 import type { PunchRole } from '../../src/wire/confirm.js';
 import type { NatReport } from '../../src/wire/nat-report.js';
@@ -121,6 +122,8 @@ export function machine(
     ladder?: boolean;
     /** Both ask for the birthday rung. */
     birthday?: boolean;
+    /** The peer is a plexus; what our message named to it. */
+    plexus?: Told;
   },
 ): PunchMachine {
   const other = role === 'invite' ? 'accept' : 'invite';
@@ -133,7 +136,7 @@ export function machine(
       peer: s.announced[other],
       plan: planPunch({
         role,
-        own: { report: own, fresh: ladder ? 2 : 0, family: 4 },
+        own: { report: own, fresh: ladder ? 2 : 0, family: 4, ...(o.plexus && { told: o.plexus }) },
         peer: {
           endpoint: s.announced[other],
           fresh: ladder ? s.fresh[other] : [],
@@ -141,11 +144,12 @@ export function machine(
           report: peer,
           chooses: ladder,
           birthday: o.birthday === true,
+          ...(o.plexus && { plexus: true }),
         },
         hops: 4,
         measured: false,
       }),
-      moving: o.reports !== undefined && isMoving(o.reports.own),
+      moving: (o.plexus ?? 'reflexive') === 'reflexive' && o.reports !== undefined && isMoving(o.reports.own),
       timeoutMs: TIMEOUT_MS,
       ...(o.confirmKey ? { confirmKey: o.confirmKey } : {}),
       chooses: ladder,
