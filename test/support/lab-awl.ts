@@ -6,7 +6,7 @@ import type { Lab } from './lab.js';
 import { ROOT } from './lab-mail.js';
 import { tempDir } from './tmp.js';
 
-const NAMES = { a: 'alice@awl.test/laptop', b: 'bob@awl.test/nas' } as const;
+export const NAMES = { a: 'alice@awl.test/laptop', b: 'bob@awl.test/nas' } as const;
 const PAYLOAD = join(ROOT, 'scripts/demo-payload.mjs');
 
 /** Two people who trust each other, letters over a folder unless another rendezvous is named, and the lab's roles to run them in. */
@@ -25,6 +25,11 @@ export class LabPair {
     await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(NAMES.a)));
     await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(NAMES.b)));
     return new LabPair(repos);
+  }
+
+  /** Where the letters lie. */
+  get letters(): string {
+    return this.#letters;
   }
 
   /** The app repository of one of them; it holds the certificates of both. */

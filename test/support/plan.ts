@@ -1,4 +1,5 @@
 import { type Plan, planPunch } from '../../src/punch/plan.js';
+import type { Told } from '../../src/punch/plexus.js';
 import type { Endpoint } from '../../src/util/endpoint.js';
 import type { PunchRole } from '../../src/wire/confirm.js';
 import type { Candidate } from '../../src/wire/extension.js';
@@ -16,6 +17,8 @@ export interface PlanOptions {
   readonly fresh?: readonly Endpoint[];
   readonly candidates?: readonly Candidate[];
   readonly v6?: number;
+  readonly plexus?: boolean;
+  readonly told?: Told;
 }
 
 /** The plan toward a peer of which nothing is known but what is given. */
@@ -27,6 +30,7 @@ export function planFor(role: PunchRole, peer: Endpoint, o: PlanOptions = {}): P
       fresh: o.ownFresh ?? 0,
       family: 4,
       ...(o.v6 !== undefined && { v6: o.v6 }),
+      ...(o.told && { told: o.told }),
     },
     peer: {
       endpoint: peer,
@@ -35,6 +39,7 @@ export function planFor(role: PunchRole, peer: Endpoint, o: PlanOptions = {}): P
       report: o.theirs ?? UNMEASURED,
       chooses: o.chooses ?? false,
       birthday: o.birthday ?? false,
+      ...(o.plexus && { plexus: true }),
     },
     hops: o.hops ?? 7,
     measured: o.measured ?? false,

@@ -41,6 +41,43 @@ describe('toward a peer of plexus', () => {
   });
 });
 
+describe('toward a plexus, which knows one endpoint of us', () => {
+  test('a counting NAT’s port that the message named is opened by eight sockets, quietly where the peer sends first', () => {
+    for (const role of ['invite', 'accept'] as const) {
+      const plan = planFor(role, PEER, { plexus: true, told: 'predicted', own: COUNTING });
+      expect(plan).toMatchObject({
+        hopeless: false,
+        attempts: [{ rung: 'predicted', socket: 16, sockets: 8 }],
+      });
+      expect(plan.attempts[0]?.ttl).toBe(role === 'accept' ? 4 : undefined);
+      expect(plan.attempts[0]?.packets).toBeLessThanOrEqual(SILENT_MAX_DATAGRAMS);
+    }
+  });
+
+  test('behind a forwarded port nothing is sent before the peer: it would leave by another port', () => {
+    const plan = planFor('accept', PEER, { plexus: true, told: 'mapped', own: SYMMETRIC });
+    expect(plan).toEqual({ attempts: [], hopeless: false });
+  });
+
+  test('random ports of ours end early: one in 64 512 is the one that it hears', () => {
+    expect(planFor('invite', PEER, { plexus: true, own: SYMMETRIC }).hopeless).toBe(true);
+    expect(planFor('invite', PEER, { plexus: true, own: HOME }).hopeless).toBe(false);
+    expect(planFor('invite', PEER, { plexus: true }).hopeless).toBe(false);
+  });
+
+  test('its next ports are tried after three silent seconds, in no more than 20 datagrams', () => {
+    const near = planFor('invite', { ...PEER, port: 65_534 }, { plexus: true, own: HOME }).attempts.at(-1);
+    expect(near).toMatchObject({
+      rung: 'predicted',
+      socket: 0,
+      startMs: 3_000,
+      target: { ports: [65_535, 65_533, 65_532] },
+    });
+    expect(planFor('invite', PEER, { plexus: true, own: HOME }).attempts.at(-1)?.packets).toBe(20);
+    expect(rungs(planFor('invite', PEER, { plexus: true, own: SYMMETRIC }).attempts)).toEqual(['reflexive']);
+  });
+});
+
 describe('two homes', () => {
   test('have three rounds on mappings of their own, in one of which the roles are swapped', () => {
     const attempts = (role: PunchRole) =>
