@@ -1,7 +1,10 @@
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../../src/log.js';
 import { PLEXUS_SOCKETS } from '../../../src/punch/limits.js';
+import type { Opened } from '../../../src/rendezvous/sealing.js';
+import { isPlexus, placeOf } from '../../../src/session/exchange.js';
 import { type NamingParts, nameFor, windTo } from '../../../src/session/told.js';
+import type { Candidate } from '../../../src/wire/extension.js';
 import { type NatReport, UNMEASURED } from '../../../src/wire/nat-report.js';
 import { FakeStunServer, success } from '../../support/stun-fake.js';
 
@@ -89,4 +92,34 @@ test('a port that others got meanwhile is an error that says so', async () => {
     message: expect.stringContaining('to somebody else meanwhile'),
     hint: expect.stringContaining('invite again'),
   });
+});
+
+describe('a reference that names a port to come', () => {
+  const reference = { endpoint: { address: ADDRESS, port: 40_064 }, puzzle: 1n };
+  const seen = { type: 'srflx', endpoint: { address: ADDRESS, port: 40_000 } } as const;
+  const foretold = { type: 'predicted', endpoint: reference.endpoint } as const;
+  const letter = (...cand: Candidate[]): Opened => ({
+    reference,
+    digest: '',
+    extension: { v: 1, kind: 'invite', app: 'test', to: '', exp: 0, cand, caps: [] },
+  });
+
+  test('is read as where STUN saw the sender, if the extension says so', () => {
+    expect(placeOf(letter(seen, foretold))).toEqual(seen.endpoint);
+    expect(placeOf(letter(seen))).toEqual(reference.endpoint);
+    expect(placeOf(letter(foretold))).toEqual(reference.endpoint);
+    expect(placeOf({ reference, digest: '' })).toEqual(reference.endpoint);
+  });
+
+  test('leads to no other address than the one that the reference names', () => {
+    const elsewhere = { type: 'srflx', endpoint: { address: '192.0.2.1', port: 40_000 } } as const;
+    expect(placeOf(letter(elsewhere, foretold))).toEqual(reference.endpoint);
+  });
+});
+
+test('a plexus is who seals and has no extension; in clear nobody has one', () => {
+  const opened: Opened = { reference: { endpoint: OUTER, puzzle: 1n }, digest: '' };
+  expect(isPlexus(opened, { form: 'smime' })).toBe(true);
+  expect(isPlexus(opened, { form: 'opendht' })).toBe(true);
+  expect(isPlexus(opened, { form: 'plain' })).toBe(false);
 });
