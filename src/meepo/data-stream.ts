@@ -1,7 +1,8 @@
 import { Duplex } from 'node:stream';
-import type { RTCDataChannel } from 'werift';
+import type { DataChannel } from './data-channels.js';
 import type { Inbox, SlowReader } from './inbox.js';
 import { MESSAGE_BYTES } from './limits.js';
+import type { ChannelInfo } from './link.js';
 
 /** What a data channel needs of its path. */
 export interface DataPort {
@@ -15,27 +16,35 @@ export interface DataPort {
  * our side closes the channel.
  */
 export class DataStream extends Duplex implements SlowReader {
-  readonly #channel: RTCDataChannel;
+  readonly #channel: DataChannel;
   readonly #port: DataPort;
   readonly #arrived: Buffer[] = [];
   readonly #leave: () => void;
   #later: (() => void) | undefined;
+  #threshold = 0;
   #wanted = false;
   #over = false;
   waiting = 0;
   takenAt = performance.now();
 
-  constructor(channel: RTCDataChannel, port: DataPort) {
+  constructor(
+    channel: DataChannel,
+    port: DataPort,
+    onState: (state: ChannelInfo['state']) => void = () => {},
+  ) {
     super({ allowHalfOpen: true, highWaterMark: 64 * 1024 });
     this.#channel = channel;
     this.#port = port;
     this.#leave = port.inbox.join(this);
-    channel.onMessage.subscribe((message) => this.#message(Buffer.from(message as Buffer)));
-    channel.bufferedAmountLow.subscribe(() => this.#wake());
-    channel.stateChanged.subscribe((state) => {
-      this.#wake();
-      if (state === 'closing' || state === 'closed') this.#ended();
-    });
+    channel.events = {
+      message: (bytes) => this.#message(bytes),
+      drain: () => this.#wake(),
+      state: (state) => {
+        this.#wake();
+        if (state === 'closing' || state === 'closed') this.#ended();
+        onState(state);
+      },
+    };
     // Whoever uses the stream has its own listener; one that nobody uses any more must not end the process.
     this.on('error', () => {});
   }
@@ -69,21 +78,19 @@ export class DataStream extends Duplex implements SlowReader {
     done(error);
   }
 
-  /** `bufferedAmount` falls when nothing at all waits any more, so it is kept small and refilled early. */
   #send(rest: Buffer, done: (error?: Error | null) => void): void {
     let left = rest;
     while (left.length > 0) {
-      if (this.#channel.readyState !== 'open') {
+      if (this.#channel.state !== 'open') {
         done(new Error('the data channel is closed'));
         return;
       }
-      if (this.#channel.bufferedAmount >= this.#port.allowance) {
+      if (this.#channel.buffered >= this.#port.allowance) {
         const later = left;
-        this.#later = () => this.#send(later, done);
-        this.#channel.bufferedAmountLowThreshold = this.#port.allowance >> 1;
+        this.#wait(this.#port.allowance >> 1, () => this.#send(later, done));
         return;
       }
-      // werift keeps what it is given until it is acknowledged; the caller's buffer may be used again.
+      // The channel keeps what it is given until it is acknowledged; the caller's buffer may be used again.
       this.#channel.send(Buffer.from(left.subarray(0, MESSAGE_BYTES)));
       left = left.subarray(MESSAGE_BYTES);
     }
@@ -91,15 +98,18 @@ export class DataStream extends Duplex implements SlowReader {
   }
 
   #whenSent(call: () => void): void {
-    if (this.#channel.bufferedAmount === 0 || this.#channel.readyState !== 'open') {
-      call();
-      return;
-    }
-    this.#channel.bufferedAmountLowThreshold = 0;
-    this.#later = () => this.#whenSent(call);
+    if (this.#channel.buffered === 0 || this.#channel.state !== 'open') call();
+    else this.#wait(0, () => this.#whenSent(call));
+  }
+
+  /** Until no more than `threshold` bytes wait, or the channel is closed. */
+  #wait(threshold: number, call: () => void): void {
+    this.#threshold = threshold;
+    this.#later = call;
   }
 
   #wake(): void {
+    if (this.#channel.state === 'open' && this.#channel.buffered > this.#threshold) return;
     const call = this.#later;
     this.#later = undefined;
     call?.();
@@ -138,7 +148,6 @@ export class DataStream extends Duplex implements SlowReader {
   }
 
   #close(): void {
-    const { readyState } = this.#channel;
-    if (readyState === 'open' || readyState === 'connecting') this.#channel.close();
+    this.#channel.close();
   }
 }

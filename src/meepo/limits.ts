@@ -40,8 +40,10 @@ export const STREAMS_PER_PEER = 512;
 export const LABEL_MS = 10_000;
 export const DIAL_MS = 10_000;
 
-/** A real node cannot read more than 32 kB in one message; 16 kB leave room for others on the same path. */
-export const MESSAGE_BYTES = 16 * 1024;
+/** A real node cannot read more than 32 kB in one message; half of that, 14 full packets, leaves room for others on the path. */
+export const MESSAGE_BYTES = 14 * 1200;
+/** Data channels of one path, those included whose end the peer has not seen yet. */
+export const CHANNELS_MAX = 4_096;
 /** What a WebRTC path may hold that the network has not taken, before senders wait. */
 export const OUT_HIGH_BYTES = 256 * 1024;
 /** What may wait for readers on one path before the peer is told to stop; and how long one reader may cause that. */

@@ -1,12 +1,13 @@
 import type { Duplex } from 'node:stream';
-import type { RTCDataChannel, RTCPeerConnection } from 'werift';
+import type { RTCPeerConnection } from 'werift';
 import { AwlError } from '../errors.js';
+import type { DataChannel, DataChannels } from './data-channels.js';
 import { type DataPort, DataStream } from './data-stream.js';
 import { Inbox } from './inbox.js';
 import { GATHER_MS, MESSAGE_BYTES, OUT_HIGH_BYTES } from './limits.js';
 import type { ChannelInfo, LinkEvents, LinkState, MeepoLink } from './link.js';
 import { restrainSdp } from './sdp.js';
-import { moveWindow, widenSockets } from './werift-inside.js';
+import { takeOver, widenSockets } from './werift-inside.js';
 
 const SYS = 'sys';
 const IGNORED = '_IGNORE_';
@@ -71,8 +72,9 @@ export async function offerWebrtc(settings: WebrtcSettings, events: LinkEvents):
   const pc = await connection(settings);
   const link = new WebrtcLink(pc, events);
   try {
-    // Without a channel there is nothing to offer; the real one makes this very one.
+    // Without a channel there is nothing to offer; the real one makes this very one. It is never opened.
     pc.createDataChannel(IGNORED);
+    link.takeOver();
     await pc.setLocalDescription(await pc.createOffer());
     const accept = (answer: string) => describe(pc, 'answer', answer, settings);
     return { sdp: await gathered(pc), link, accept };
@@ -88,12 +90,14 @@ async function describe(
   type: 'offer' | 'answer',
   text: string,
   settings: WebrtcSettings,
+  described: () => void = () => {},
 ): Promise<void> {
   const sdp = restrainSdp(text, { allowLoopback: settings.onlyAddress !== undefined });
   try {
     // Without it nothing would ever be gathered.
     if (!/^m=application /m.test(sdp)) throw new Error('it has no data channels');
     await pc.setRemoteDescription({ type, sdp });
+    described();
     if (type === 'offer') await pc.setLocalDescription(await pc.createAnswer());
   } catch (cause) {
     throw new AwlError('MESSAGE_MALFORMED', 'the session description cannot be used', { cause });
@@ -109,7 +113,7 @@ export async function answerWebrtc(
   const pc = await connection(settings);
   const link = new WebrtcLink(pc, events);
   try {
-    await describe(pc, 'offer', offer, settings);
+    await describe(pc, 'offer', offer, settings, () => link.takeOver());
     return { sdp: await gathered(pc), link };
   } catch (error) {
     await link.close();
@@ -117,32 +121,23 @@ export async function answerWebrtc(
   }
 }
 
-function opened(channel: RTCDataChannel): Promise<void> {
-  if (channel.readyState === 'open') return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    channel.stateChanged.subscribe((state) => {
-      if (state === 'open') resolve();
-      else if (state !== 'connecting') reject(new Error('the data channel is closed'));
-    });
-  });
-}
-
 class WebrtcLink implements MeepoLink {
   readonly kind = 'webrtc';
   readonly halfClose = false;
   readonly #pc: RTCPeerConnection;
   readonly #events: LinkEvents;
-  readonly #channels = new Map<RTCDataChannel, DataStream | undefined>();
+  readonly #channels = new Map<DataChannel, DataStream | undefined>();
   readonly #inbox: Inbox;
   readonly #port: DataPort;
-  #sys: Promise<RTCDataChannel> | undefined;
+  #inside: DataChannels | undefined;
+  #sys: Promise<DataChannel> | undefined;
   #closed: Promise<void> | undefined;
   #state: LinkState = 'new';
 
   constructor(pc: RTCPeerConnection, events: LinkEvents) {
     this.#pc = pc;
     this.#events = events;
-    this.#inbox = new Inbox((bytes) => moveWindow(pc, bytes));
+    this.#inbox = new Inbox((bytes) => this.#inside?.hold(-bytes));
     const channels = this.#channels;
     this.#port = {
       inbox: this.#inbox,
@@ -151,7 +146,16 @@ class WebrtcLink implements MeepoLink {
       },
     };
     pc.connectionStateChange.subscribe((state) => this.#to(state));
-    pc.onDataChannel.subscribe((channel) => this.#arrived(channel));
+  }
+
+  /** To be called when the connection has described its data channels, and before it connects. */
+  takeOver(): void {
+    const port = {
+      ready: () => {},
+      opened: (channel: DataChannel) => this.#arrived(channel),
+      ended: () => void this.close(),
+    };
+    this.#inside = takeOver(this.#pc, port, (label) => label === SYS);
   }
 
   get state(): LinkState {
@@ -159,21 +163,20 @@ class WebrtcLink implements MeepoLink {
   }
 
   get channels(): readonly ChannelInfo[] {
-    return [...this.#channels.keys()].map(({ label, readyState }) => ({ label, state: readyState }));
+    return [...this.#channels.keys()].map(({ label, state }) => ({ label, state }));
   }
 
   async sendSys(bytes: Buffer): Promise<void> {
     this.#sys ??= this.#openSys();
     const channel = await this.#sys;
-    if (channel.readyState !== 'open') throw new Error('the control channel is closed');
+    if (channel.state !== 'open') throw new Error('the control channel is closed');
     channel.send(bytes);
   }
 
   async openStream(label: string): Promise<Duplex> {
-    if (this.#state !== 'connected') throw new Error('the transport is not connected');
-    const channel = this.#pc.createDataChannel(label, { ordered: true });
-    const stream = this.#stream(channel);
-    await opened(channel);
+    const { channel, opened } = this.#open(label);
+    const stream = this.#stream(channel, opened.to);
+    await opened.promise;
     return stream;
   }
 
@@ -186,6 +189,9 @@ class WebrtcLink implements MeepoLink {
     this.#to('closed');
     this.#inbox.close();
     for (const stream of this.#channels.values()) stream?.destroy();
+    this.#inside?.end();
+    // A datagram leaves behind the look at its address: a socket that is closed at once swallows the last word.
+    await new Promise((resolve) => setImmediate(resolve));
     await this.#pc.close().catch(() => {});
   }
 
@@ -195,39 +201,64 @@ class WebrtcLink implements MeepoLink {
     this.#events.state(state);
   }
 
-  async #openSys(): Promise<RTCDataChannel> {
-    const channel = this.#pc.createDataChannel(SYS, { ordered: true });
-    this.#bindSys(channel);
-    await opened(channel);
+  #open(label: string): { readonly channel: DataChannel; readonly opened: Opening } {
+    if (this.#state !== 'connected' || !this.#inside) throw new Error('the transport is not connected');
+    return { channel: this.#inside.open(label), opened: new Opening() };
+  }
+
+  async #openSys(): Promise<DataChannel> {
+    const { channel, opened } = this.#open(SYS);
+    this.#bindSys(channel, opened.to);
+    await opened.promise;
     return channel;
   }
 
-  #bindSys(channel: RTCDataChannel): void {
+  #bindSys(channel: DataChannel, onState?: Opening['to']): void {
     this.#channels.set(channel, undefined);
-    channel.onMessage.subscribe((message) => this.#events.sys(Buffer.from(message as Buffer)));
-    this.#forget(channel);
+    channel.events = {
+      message: (bytes) => this.#events.sys(bytes),
+      drain: () => {},
+      state: (state) => {
+        if (state === 'closed') this.#channels.delete(channel);
+        onState?.(state);
+      },
+    };
   }
 
-  #arrived(channel: RTCDataChannel): void {
+  #arrived(channel: DataChannel): void {
     if (channel.label === IGNORED) return;
     if (channel.label === SYS) {
       this.#bindSys(channel);
-      this.#sys ??= opened(channel).then(() => channel);
+      this.#sys ??= Promise.resolve(channel);
       return;
     }
     this.#events.stream(channel.label, this.#stream(channel));
   }
 
-  #stream(channel: RTCDataChannel): DataStream {
-    const stream = new DataStream(channel, this.#port);
+  #stream(channel: DataChannel, onState?: Opening['to']): DataStream {
+    const stream = new DataStream(channel, this.#port, (state) => {
+      if (state === 'closed') this.#channels.delete(channel);
+      onState?.(state);
+    });
     this.#channels.set(channel, stream);
-    this.#forget(channel);
     return stream;
   }
+}
 
-  #forget(channel: RTCDataChannel): void {
-    channel.stateChanged.subscribe((state) => {
-      if (state === 'closed') this.#channels.delete(channel);
+/** Waits until the peer has taken a channel of ours. */
+class Opening {
+  readonly promise: Promise<void>;
+  readonly to: (state: ChannelInfo['state']) => void;
+
+  constructor() {
+    let settle: Opening['to'] = () => {};
+    this.promise = new Promise((resolve, reject) => {
+      settle = (state) => {
+        if (state === 'open') resolve();
+        else if (state !== 'connecting') reject(new Error('the data channel is closed'));
+      };
     });
+    this.to = settle;
+    this.promise.catch(() => {});
   }
 }

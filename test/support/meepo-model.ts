@@ -43,10 +43,24 @@ function opened(channel: RTCDataChannel): Promise<void> {
   });
 }
 
+/** werift looks at all that waits for each packet that is acknowledged: it is given little of it at a time. */
+const INSIDE_BYTES = 256 * 1024;
+
 /** TCP and data channel as the real one joins them: no backpressure, and either end closes both. */
 function splice(socket: Socket, channel: RTCDataChannel): void {
+  const waiting: Buffer[] = [];
+  const pump = () => {
+    while (channel.readyState === 'open' && channel.bufferedAmount < INSIDE_BYTES) {
+      const next = waiting.shift();
+      if (!next) return;
+      channel.send(next);
+    }
+  };
+  channel.bufferedAmountLowThreshold = INSIDE_BYTES / 2;
+  channel.bufferedAmountLow.subscribe(pump);
   socket.on('data', (data) => {
-    for (let at = 0; at < data.length; at += 32_768) channel.send(data.subarray(at, at + 32_768));
+    for (let at = 0; at < data.length; at += 32_768) waiting.push(data.subarray(at, at + 32_768));
+    pump();
   });
   socket.on('error', () => {});
   socket.on('close', () => channel.readyState === 'open' && channel.close());

@@ -1,0 +1,80 @@
+import {
+  CWND_FIRST_BYTES,
+  CWND_LEAST_BYTES,
+  CWND_MAX_BYTES,
+  PIECE_BYTES,
+  QUEUE_MS,
+  QUEUE_ROUNDS,
+  RTO_FIRST_MS,
+  RTO_LEAST_MS,
+  RTO_MAX_MS,
+} from './limits.js';
+
+/** How much may be under way, and how long to wait for news of it (RFC 9260 sections 6.3 and 7.2). */
+export class CongestionWindow {
+  #cwnd = CWND_FIRST_BYTES;
+  #threshold = CWND_MAX_BYTES;
+  #partial = 0;
+  #smoothed: number | undefined;
+  #variance = 0;
+  #least = Number.POSITIVE_INFINITY;
+  #late = 0;
+  #backoff = 1;
+
+  get bytes(): number {
+    return this.#cwnd;
+  }
+
+  /** Milliseconds until what was sent counts as lost. */
+  get timeout(): number {
+    const rto =
+      this.#smoothed === undefined
+        ? RTO_FIRST_MS
+        : Math.max(RTO_LEAST_MS, this.#smoothed + 4 * this.#variance + RTO_LEAST_MS / 2);
+    return Math.min(rto * this.#backoff, RTO_MAX_MS);
+  }
+
+  /** `bytes` arrived; `full` says that the window was what held more back. */
+  acknowledged(bytes: number, full: boolean): void {
+    this.#backoff = 1;
+    if (!full) return;
+    if (this.#cwnd < this.#threshold) this.#cwnd += bytes;
+    else {
+      this.#partial += bytes;
+      if (this.#partial >= this.#cwnd) {
+        this.#partial -= this.#cwnd;
+        this.#cwnd += PIECE_BYTES;
+      }
+    }
+    this.#cwnd = Math.min(this.#cwnd, CWND_MAX_BYTES);
+  }
+
+  /** One round trip, in milliseconds. Where a queue grows behind a full window, slow start ends before it overflows. */
+  measured(ms: number, full: boolean): void {
+    if (this.#smoothed === undefined) {
+      this.#smoothed = ms;
+      this.#variance = ms / 2;
+    } else {
+      this.#variance += (Math.abs(this.#smoothed - ms) - this.#variance) / 4;
+      this.#smoothed += (ms - this.#smoothed) / 8;
+    }
+    this.#least = Math.min(this.#least, ms);
+    const late = full && ms > this.#least + Math.max(QUEUE_MS, this.#least / 8);
+    this.#late = late ? this.#late + 1 : 0;
+    if (this.#late >= QUEUE_ROUNDS) this.#threshold = Math.min(this.#threshold, this.#cwnd);
+  }
+
+  /** Something was lost, for the first time in this window. */
+  lost(): void {
+    this.#threshold = Math.max(this.#cwnd / 2, 2 * CWND_LEAST_BYTES);
+    this.#cwnd = this.#threshold;
+    this.#partial = 0;
+  }
+
+  /** Nothing was heard for the whole timeout. */
+  silent(): void {
+    this.lost();
+    this.#cwnd = CWND_LEAST_BYTES;
+    this.#backoff *= 2;
+  }
+}
