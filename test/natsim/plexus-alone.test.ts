@@ -29,6 +29,8 @@ interface Pair {
   /** Flows of others behind our NAT between the letter and the punch. */
   readonly others?: number;
   readonly loss?: number;
+  /** A plexus 3.4 that our 3.3 text told of our mapping. */
+  readonly toldAll?: boolean;
 }
 
 interface Result {
@@ -58,11 +60,13 @@ function meet(role: Role, pair: Pair, seed: number): Result {
   const late = { accept: 0, invite: 300 };
   s.world.start(us, late[role], (now) => {
     const reports = { own: reportOf(pair.ours), peer: UNMEASURED };
-    made.ours = machine(s, role, now, random, { reports, plexus: pair.told });
+    made.ours = machine(s, role, now, random, { reports, ...(!pair.toldAll && { plexus: pair.told }) });
     return made.ours;
   });
   s.world.start(s.hosts[other], late[other], (now) => {
-    const o = { secret: s.secret, peer: named, hops: 4, timeoutMs: TIMEOUT_MS, generation: '3.1.4' } as const;
+    const generation = pair.toldAll ? '3.4.1' : '3.1.4';
+    const common = { secret: s.secret, peer: named, hops: 4, timeoutMs: TIMEOUT_MS, generation } as const;
+    const o = { ...common, ...(pair.toldAll && { anyPort: true }) };
     made.theirs = other === 'invite' ? new PlexusInviter(o, random, now) : new PlexusAcceptor(o, random, now);
     return made.theirs;
   });
@@ -112,6 +116,17 @@ describe.each(ROLES)('as the %s side', (role) => {
       const { ours, end, reached } = meet(role, pair, seed);
       expect([seed, ours.outcome?.kind, end, reached]).toEqual([seed, 'done', 'done', true]);
       expect(ours.stats.sent).toBeLessThanOrEqual(SILENT_MAX_DATAGRAMS);
+    }
+  });
+
+  test('a plexus 3.4 that lets in anybody learns our random port, if our text says that it moves', () => {
+    for (const seed of SEEDS) {
+      const open: NatType = { ...HOME, filtering: 'endpoint-independent' };
+      for (const theirs of [[], [open]]) {
+        const pair = { ours: [RANDOM], theirs, told: 'reflexive', toldAll: true } as const;
+        const { ours, end, reached } = meet(role, pair, seed);
+        expect([seed, ours.outcome?.kind, end, reached]).toEqual([seed, 'done', 'done', true]);
+      }
     }
   });
 });

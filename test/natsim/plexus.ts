@@ -11,6 +11,8 @@ export interface PlexusOptions {
   readonly timeoutMs: number;
   /** 3.4.1 sends one more flag 1 at the end (spec f). */
   readonly generation: '3.1.4' | '3.4.1';
+  /** 3.4.1 toward a text that says that the mapping depends on the destination: the port is learnt from what arrives (spec g.1). */
+  readonly anyPort?: boolean;
 }
 
 type End = 'done' | 'timeout' | 'killed';
@@ -20,21 +22,26 @@ abstract class Plexus implements Actor {
   end: End | undefined;
   endedAt = 0;
   protected readonly o: PlexusOptions;
+  #peer: Endpoint | undefined;
   protected readonly random: Random;
   readonly #deadline: number;
   #out: { data: Buffer; to: Endpoint; ttl?: number }[] = [];
 
   constructor(o: PlexusOptions, random: Random, now: number) {
     this.o = o;
+    if (!o.anyPort) this.#peer = o.peer;
     this.random = random;
     this.#deadline = now + o.timeoutMs;
   }
 
   datagram(from: Endpoint, data: Uint8Array, now: number): void {
-    if (this.end || !sameEndpoint(from, this.o.peer)) return;
+    const wanted = this.#peer ?? { ...this.o.peer, port: from.port };
+    if (this.end || !sameEndpoint(from, wanted)) return;
     const frame = decodeFrame(this.o.secret, data);
-    if (frame) this.heard(frame.flag, now);
-    else this.finish('killed', now);
+    if (frame) {
+      this.#peer = from;
+      this.heard(frame.flag, now);
+    } else this.finish('killed', now);
   }
 
   tick(now: number): void {
@@ -63,7 +70,7 @@ abstract class Plexus implements Actor {
   }
 
   protected send(data: Buffer, ttl?: number): void {
-    this.#out.push({ data, to: this.o.peer, ...(ttl === undefined ? {} : { ttl }) });
+    if (this.#peer) this.#out.push({ data, to: this.#peer, ...(ttl === undefined ? {} : { ttl }) });
   }
 }
 
