@@ -11,6 +11,7 @@ import {
   predictionWords,
   prospects,
   type SideReport,
+  towardPlexus,
 } from '../session/prediction.js';
 import { type LookOptions, tryIpv6, tryPortMapping } from '../session/surroundings.js';
 import { type Outcome, outcomeError } from '../stun/client.js';
@@ -116,11 +117,18 @@ function sideReport({ report, found, portMapping, ipv6 }: Diagnosis): SideReport
 
 function outlook(diagnosis: Diagnosis) {
   if (!diagnosis.found) return [];
-  const table = prospects(sideReport(diagnosis));
-  return (Object.keys(PEER_KINDS) as PeerKind[]).map((kind) => ({
+  const own = sideReport(diagnosis);
+  const table = prospects(own);
+  const kinds = (Object.keys(PEER_KINDS) as PeerKind[]).map((kind) => ({
     peer: PEER_KINDS[kind].words,
-    outcome: table[kind],
+    outcome: table[kind] as string,
   }));
+  const plexus = towardPlexus(own);
+  return [
+    ...kinds,
+    { peer: 'a NAT that a plexus passes, when it invites', outcome: plexus.accept },
+    { peer: 'the same, when this side invites', outcome: plexus.invite },
+  ];
 }
 
 function meetingText(prediction: Prediction): string {
@@ -231,6 +239,7 @@ function toJson(diagnosis: Diagnosis): object {
       endpoint: ipv6?.endpoint ? formatEndpoint(ipv6.endpoint) : null,
     },
     prospects: found ? prospects(sideReport(diagnosis)) : null,
+    plexus: found ? towardPlexus(sideReport(diagnosis)) : null,
     servers,
     change: advice(diagnosis) ?? null,
     ...(!found && { code: 'STUN_UNREACHABLE' }),

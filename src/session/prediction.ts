@@ -109,6 +109,24 @@ function against(own: SideReport, kind: PeerKind): Outcome {
   return spoilt ? 'direct with effort' : outcome;
 }
 
+/** Of a plexus, for which there is no relay. */
+export type PlexusOutcome = Exclude<Outcome, 'relay only'> | 'not at all';
+
+const PLEXUS_OUTCOMES: Readonly<Record<Feasibility, PlexusOutcome>> = {
+  direct: 'direct',
+  effort: 'direct with effort',
+  impossible: 'not at all',
+  unknown: 'unknown',
+};
+
+/** How a plexus would be reached, by who invites: it writes only where its own NAT keeps its port, so ours decides. */
+export function towardPlexus({ nat, outer, mapped }: SideReport) {
+  const counted: Told = isMoving(nat) && nat.portStep !== undefined ? 'predicted' : 'reflexive';
+  const forwarded = isMoving(nat) && mapped !== undefined && mapped.address === outer?.address;
+  const outcome = (told: Told) => PLEXUS_OUTCOMES[feasibilityToPlexus(nat, told)];
+  return { invite: outcome(counted), accept: outcome(forwarded ? 'mapped' : counted) };
+}
+
 /** Which rung would win between these two, both with awl. */
 export function predict(own: SideReport, peer: SideReport): Prediction {
   if (own.outer && own.outer.address === peer.outer?.address) {

@@ -70,6 +70,7 @@ test('doctor --json prints one object on one line', async () => {
     server: `127.0.0.1:${port}`,
     report: { nat: 'no', mapping: 'endpoint-independent' },
     prospects: { 'port-restricted': 'direct', symmetric: 'direct' },
+    plexus: { invite: 'direct', accept: 'direct' },
     servers: [{ state: 'answered' }],
     change: null,
   });

@@ -4,11 +4,13 @@ import { planPunch } from '../../../src/punch/plan.js';
 import {
   PEER_KINDS,
   type PeerKind,
+  plexusPostMortem,
   postMortem,
   predict,
   prospects,
   type SideReport,
   sideOf,
+  towardPlexus,
 } from '../../../src/session/prediction.js';
 import { type NatReport, UNMEASURED } from '../../../src/wire/nat-report.js';
 
@@ -147,6 +149,41 @@ describe('with the report of the peer', () => {
         expect(there.outcome).toBe(predict({ nat: b }, { nat: a }).outcome);
         if (there.outcome.startsWith('direct')) expect(there.rung).toBeDefined();
       }),
+    );
+  });
+});
+
+describe('toward a plexus, which hears one endpoint of us', () => {
+  const forwarded = (kind: PeerKind): SideReport => ({
+    ...of(kind),
+    outer: at('198.51.100.1'),
+    mapped: at('198.51.100.1'),
+  });
+
+  test.each<[string, SideReport, string, string]>([
+    ['no NAT', of('none'), 'direct', 'direct'],
+    ['most homes', of('port-restricted'), 'direct', 'direct'],
+    ['a NAT that counts', of('symmetric-sequential'), 'direct with effort', 'direct with effort'],
+    ['random ports', of('symmetric'), 'not at all', 'not at all'],
+    ['random ports and a forwarded one', forwarded('symmetric'), 'not at all', 'direct with effort'],
+    [
+      'a port of a router behind a NAT',
+      { ...forwarded('symmetric'), mapped: at('100.64.0.1') },
+      'not at all',
+      'not at all',
+    ],
+    ['nothing measured', { nat: UNMEASURED }, 'unknown', 'unknown'],
+  ])('%s', (_, own, invite, accept) => {
+    expect(towardPlexus(own)).toEqual({ invite, accept });
+  });
+
+  test('after a failure our NAT and what was to be expected are named, and nothing is claimed of the peer’s', () => {
+    const words = plexusPostMortem(of('symmetric').nat, 'reflexive');
+    expect(words).toMatch(
+      /^this side: symmetric NAT .*; the peer: a plexus; expected: nothing: .*1 in 64 512/,
+    );
+    expect(plexusPostMortem(of('symmetric-sequential').nat, 'predicted')).toContain(
+      'the port that our letter named',
     );
   });
 });
