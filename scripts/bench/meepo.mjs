@@ -1,6 +1,6 @@
 // Two awl meepo nodes on one veth pair: time to teleport, throughput up and down, one-byte echo, 200 connections at once,
 // an unlimited iperf3 either way with pings beside it, and memory. `node scripts/bench/meepo.mjs [passage|webrtc|model]
-// [--seconds 10]`: `passage` is awl's own path, `webrtc` leaves that out, `model` has at the far end what stands for the
+// [--seconds 10] [--foreground]`: `passage` is awl's own path, `webrtc` leaves that out, `model` has at the far end what stands for the
 // real Meepo in the tests, on loopback. Needs root, `npm run build`, redis-server, iperf3; prints one line a figure.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,6 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { keepYoungHeapSmall } from '../../dist/cli/heap.js';
 import { silentLogger } from '../../dist/log.js';
 import { MeepoNode } from '../../dist/meepo/node.js';
 import { parseRedisUrl } from '../../dist/rendezvous/meepo/place.js';
@@ -21,7 +22,12 @@ const SERVER = '10.77.0.1';
 const URL = `redis://${SERVER}:6379/1`;
 const SELF = process.argv[1];
 const { values, positionals } = parseArgs({
-  options: { seconds: { type: 'string', default: '10' }, role: { type: 'string' } },
+  options: {
+    seconds: { type: 'string', default: '10' },
+    role: { type: 'string' },
+    // Memory as in a node with --daemon=false.
+    foreground: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 });
 const mode = positionals[0] ?? 'passage';
@@ -138,6 +144,7 @@ async function client() {
 
 /** One node; told what to do by messages, one at a time. */
 async function meepo() {
+  if (values.foreground) keepYoungHeapSmall();
   const own = node();
   await tell({ id: own.id });
   for await (const [{ id, teleport, ping }] of (await import('node:events')).on(process, 'message')) {
@@ -185,7 +192,12 @@ const inside = (side, command, ...args) => {
 };
 // The flag is the daemon's own.
 const role = (side, name) =>
-  inside(side, process.execPath, '--max-semi-space-size=2', SELF, mode, `--role=${name}`);
+  inside(
+    side,
+    process.execPath,
+    ...(values.foreground ? [SELF, '--foreground'] : ['--max-semi-space-size=2', SELF]),
+    ...[mode, `--role=${name}`],
+  );
 const ask = async (child, message) => {
   child.send(message);
   return (await once(child, 'message'))[0];

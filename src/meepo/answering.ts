@@ -6,7 +6,7 @@ import { type Descriptor, type OfferSecret, openOffer, sealAnswer } from '../wir
 import type { MeepoKeys } from '../wire/meepo/keys.js';
 import type { Dialling } from './dialling.js';
 import { OFFERS_MAX, OFFERS_PER_PEER, OFFERS_SEEN } from './limits.js';
-import { HELLO, PassageLink } from './passage-link.js';
+import { HELLO } from './passage-link.js';
 import { NO_WORD } from './passage-word.js';
 import type { PassageHalf, Passages } from './passages.js';
 import { awlAttribute, BARE_SDP, hasMedia, withAwlAttribute } from './sdp.js';
@@ -93,7 +93,7 @@ export class Answering {
   }
 
   async #meet(offered: Offered, half: PassageHalf, theirs: SideWord, answer: string): Promise<void> {
-    const { passages, closing, make, install, current, dialling, log } = this.#options;
+    const { passages, closing, make, install, current, dialling } = this.#options;
     const { peer, sdp, secret } = offered;
     if (!passages) return;
     const meeting = { role: 'accept', peer, theirs, offer: sdp, answer, signal: closing } as const;
@@ -107,12 +107,9 @@ export class Answering {
       return;
     }
     const transport = make(peer);
-    const events = transport.newEvents();
-    const { settings } = passages;
-    const again = (signal: AbortSignal) => dialling.passage(peer, signal);
     transport.bindingKey = secret.key;
     transport.isAwl = true;
-    transport.use(new PassageLink({ passage, greeted, settings, events, again, log }), events);
+    passages.carry(transport, { passage, greeted }, (signal) => dialling.passage(peer, signal));
     install(transport);
   }
 

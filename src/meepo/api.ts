@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { AwlError, errorText } from '../errors.js';
 import type { Logger } from '../log.js';
-import type { MeepoNode, TeleportationInfo } from './node.js';
+import type { TeleportationInfo } from './lists.js';
+import type { MeepoNode } from './node.js';
 import { exposureNote } from './sources.js';
 import type { DaemonStatus } from './status.js';
 

@@ -9,6 +9,7 @@ const GETTERS: Readonly<Record<string, (config: MeepoConfig) => unknown>> = {
   'transport.iceServers': (config) => (config.transport.iceServers ?? []).join(','),
   asSignaling: (config) => String(config.asSignaling),
   awlSecretsOnly: (config) => String(config.awlSecretsOnly === true),
+  portMapping: (config) => String(config.portMapping !== false),
   metrics: (config) => config.metrics ?? '',
 };
 const BLOCKS: Readonly<Record<string, (config: MeepoConfig) => unknown>> = {
@@ -68,6 +69,9 @@ export async function setKey(config: MeepoConfig, key: string, value: string): P
       return undefined;
     case 'awlSecretsOnly':
       config.awlSecretsOnly = flagOf(value, key);
+      return undefined;
+    case 'portMapping':
+      config.portMapping = flagOf(value, key);
       return undefined;
     case 'metrics':
       if (value === '') delete config.metrics;

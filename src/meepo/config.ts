@@ -15,6 +15,8 @@ export interface MeepoConfig {
   acl: { allows?: string[] | null; blocks?: string[] | null } | null;
   /** awl's own: secrets go to awl only, never in the form that a real Meepo takes. */
   awlSecretsOnly?: boolean;
+  /** awl's own: false to ask no router for ports. */
+  portMapping?: boolean;
   /** awl's own: `ADDRESS:PORT` where numbers are served for Prometheus. */
   metrics?: string;
 }
@@ -75,6 +77,7 @@ const SHAPE: Readonly<
   api: { name: isText, host: isText, port: isPort },
   acl: { allows: isTexts, blocks: isTexts },
   awlSecretsOnly: isFlag,
+  portMapping: isFlag,
   metrics: isText,
 };
 

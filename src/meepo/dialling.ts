@@ -7,7 +7,7 @@ import { deadline, sleep } from '../util/sleep.js';
 import { type Descriptor, type OfferSecret, openAnswer, sealOfferBy } from '../wire/meepo/descriptor.js';
 import type { MeepoKeys } from '../wire/meepo/keys.js';
 import { CONNECT_MS, FALLBACK_MS, OFFERS_SEEN } from './limits.js';
-import { HELLO, PassageLink } from './passage-link.js';
+import { HELLO } from './passage-link.js';
 import { NO_WORD } from './passage-word.js';
 import type { PassageHalf, Passages } from './passages.js';
 import { awlAttribute, BARE_SDP, hasMedia, withAwlAttribute } from './sdp.js';
@@ -171,7 +171,7 @@ export class Dialling {
   }
 
   async #path(transport: Transport, half: PassageHalf, asked: Asked, signal: AbortSignal): Promise<void> {
-    const { passages, log } = this.#options;
+    const { passages } = this.#options;
     const { peer } = transport;
     const passage = await this.#meet(peer, half, asked, signal);
     const greeted = await greetOver(passage, HELLO, signal);
@@ -179,11 +179,8 @@ export class Dialling {
       await greeted.link.close(0);
       throw signal.reason;
     }
-    const events = transport.newEvents();
-    const again = (ended: AbortSignal) => this.passage(peer, ended);
-    const { settings } = passages;
     this.#is(transport, asked);
-    transport.use(new PassageLink({ passage, greeted, settings, events, again, log }), events);
+    passages.carry(transport, { passage, greeted }, (ended) => this.passage(peer, ended));
   }
 
   /** WebRTC, by what was offered at first or by another offer. */

@@ -8,10 +8,10 @@ import type { MeepoKeys } from '../wire/meepo/keys.js';
 import { bodyField, encodeBody } from '../wire/meepo/packet.js';
 import { Access, type AccessSettings } from './access.js';
 import type { Handler } from './conversation.js';
-import { formatPlace } from './destination.js';
 import { LetterSignaling } from './letter-signaling.js';
 import { LINGER_MS } from './limits.js';
-import type { ChannelInfo, LinkState } from './link.js';
+import type { LinkState } from './link.js';
+import { type TeleportationInfo, type TransportInfo, teleportationInfos, transportInfos } from './lists.js';
 import { RedisSignaling } from './redis-signaling.js';
 import { Selfmesh } from './selfmesh.js';
 import type { Signaler } from './signaling.js';
@@ -38,24 +38,6 @@ export interface NodeOptions {
   /** Never send a secret to a node that is no awl: a real one takes only a form that it can use elsewhere. */
   readonly awlSecretsOnly?: boolean;
   readonly log: Logger;
-}
-
-export interface TransportInfo {
-  readonly peerID: string;
-  readonly state: LinkState;
-  readonly dataChannels: readonly ChannelInfo[];
-}
-
-export interface TeleportationInfo {
-  readonly name: string;
-  readonly peer: string;
-  readonly state: LinkState;
-  readonly portal: 'source' | 'sink';
-  readonly source: { readonly network: string; readonly address: string };
-  readonly sink: { readonly network: string; readonly address: string };
-  readonly channels: number;
-  /** True if the peer got a secret in a form that it can use elsewhere. */
-  readonly exposed?: boolean;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -167,29 +149,11 @@ export class MeepoNode {
   }
 
   listTransports(): TransportInfo[] {
-    return this.transports.all.map(({ peer, state, channels }) => ({
-      peerID: peer,
-      state,
-      dataChannels: channels,
-    }));
+    return transportInfos(this.transports);
   }
 
   listTeleportations(): TeleportationInfo[] {
-    const state = (peer: string) => this.transports.get(peer)?.state ?? 'closed';
-    const sources = this.sources.all.map((one) => ({
-      ...{ name: one.name, peer: one.peer, portal: 'source' as const, state: state(one.peer) },
-      source: { network: one.source.network, address: formatPlace(one.source) },
-      sink: { network: 'tcp', address: one.remote },
-      channels: one.streams.size,
-      ...(one.exposed && { exposed: true }),
-    }));
-    const sinks = this.sinks.all.map((one) => ({
-      ...{ name: one.name, peer: one.peer, portal: 'sink' as const, state: state(one.peer) },
-      source: { network: one.source.network, address: formatPlace(one.source) },
-      sink: { network: 'tcp', address: one.written },
-      channels: one.streams.size,
-    }));
-    return [...sources, ...sinks];
+    return teleportationInfos(this);
   }
 
   /** What it does at this moment. */

@@ -4,9 +4,12 @@ import type { Logger } from '../log.js';
 import type { Passage, Role } from '../session/passage.js';
 import type { Side, SideWord } from '../session/side.js';
 import { Station, type StationSettings } from '../session/station.js';
+import type { Greeted } from '../tunnel/greeting.js';
 import type { HostPort } from '../util/host-port.js';
 import { PASSAGE_MS } from './limits.js';
+import { PassageLink } from './passage-link.js';
 import { decodePassageWord, encodePassageWord } from './passage-word.js';
+import type { Transport } from './transport.js';
 import type { WebrtcSettings } from './webrtc.js';
 
 const STUN_SERVERS_MAX = 4;
@@ -105,6 +108,17 @@ export class Passages {
       digests: { invite: digest(offer), accept: digest(answer) },
       signal,
     });
+  }
+
+  /** Has a transport use a passage on which both sides have greeted each other; `again` makes another one. */
+  carry(
+    transport: Transport,
+    path: { readonly passage: Passage; readonly greeted: Greeted },
+    again: (signal: AbortSignal) => Promise<Passage>,
+  ): void {
+    const { settings } = this;
+    const events = transport.newEvents();
+    transport.use(new PassageLink({ ...path, settings, events, again, log: this.#log }), events);
   }
 
   close(): void {

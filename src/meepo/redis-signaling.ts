@@ -1,14 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import { AwlError, errorText, isAwlError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { addressesOf, type RedisPlace } from '../rendezvous/meepo/place.js';
-import { openRedis, type RedisLink } from '../rendezvous/meepo/redis.js';
 import { formatHostPort } from '../util/host-port.js';
-import { deadline, sleep, untilAborted } from '../util/sleep.js';
+import { sleep, untilAborted } from '../util/sleep.js';
 import { type Descriptor, verifyDescriptor } from '../wire/meepo/descriptor.js';
 import { decodeEvent, EVENT_MAX_CHARS, encodeEvent, type MeepoEvent } from '../wire/meepo/event.js';
 import { newSession } from './conversation.js';
 import { OFFERS_MAX, OFFERS_SEEN, WIRE_MS } from './limits.js';
+import { openOffice, type RedisOffice } from './redis-office.js';
 import { Seen } from './seen.js';
 import type { AnswerOffer, Signaler } from './signaling.js';
 import type { SignalingStatus } from './status.js';
@@ -16,16 +15,10 @@ import type { SignalingStatus } from './status.js';
 /** How often the server's name is looked up again (Meepo's own time), and how soon if that failed. */
 const RESOLVE_MS = 61_000;
 const RESOLVE_AGAIN_MS = 2_000;
-/** A connection over which we do not hear ourselves so soon is dead: a NAT forgot it, or the network is another one now. */
-const SILENT_MS = 2_000;
 /** How often that is looked at where nothing else goes on. */
 const PULSE_MS = 20_000;
 /** How long an offer waits for a connection that was opened anew: another way may carry it. */
 const AGAIN_MS = 500;
-/** How soon one that is closed meanwhile is not waited for. */
-const CLOSED_MS = 50;
-/** What we say to ourselves begins with this; base64 of an event never does. */
-const PULSE = 'awl.pulse.';
 const CHANNEL = 'meepo.engine.';
 
 export interface RedisSignalingOptions {
@@ -33,14 +26,6 @@ export interface RedisSignalingOptions {
   readonly place: RedisPlace;
   readonly answer: AnswerOffer;
   readonly log: Logger;
-}
-
-/** Links to one address: one that hears, one that says. */
-interface Office {
-  readonly ear: RedisLink;
-  readonly mouth: RedisLink;
-  /** When the ear hears. */
-  readonly heard: Promise<void>;
 }
 
 /**
@@ -51,10 +36,9 @@ export class RedisSignaling implements Signaler {
   readonly name = 'redis';
   readonly #options: RedisSignalingOptions;
   readonly #closing = new AbortController();
-  readonly #offices = new Map<string, Office>();
+  readonly #offices = new Map<string, RedisOffice>();
   readonly #waiting = new Map<number, (event: MeepoEvent) => void>();
   readonly #seen = new Seen(OFFERS_SEEN);
-  readonly #pulses = new Map<string, () => void>();
   #answering = 0;
   /** Messages that were no events, or came before. */
   strays = 0;
@@ -67,7 +51,7 @@ export class RedisSignaling implements Signaler {
 
   /** Servers that answer now. */
   get ready(): number {
-    return [...this.#offices.values()].filter(({ ear, mouth }) => ear.ready && mouth.ready).length;
+    return [...this.#offices.values()].filter(({ ready }) => ready).length;
   }
 
   get status(): SignalingStatus {
@@ -128,9 +112,7 @@ export class RedisSignaling implements Signaler {
         throw late();
       });
     }
-    const said = [...this.#offices.values()].map(({ mouth }) =>
-      mouth.command(['PUBLISH', `${CHANNEL}${peer}`, text], signal),
-    );
+    const said = [...this.#offices.values()].map((office) => office.say(`${CHANNEL}${peer}`, text, signal));
     await Promise.any(said).catch((error: unknown) => {
       if (signal.aborted) throw late();
       throw error instanceof AggregateError ? error.errors[0] : error;
@@ -146,8 +128,8 @@ export class RedisSignaling implements Signaler {
       try {
         const addresses = await addressesOf(place.host, signal);
         for (const address of addresses) if (!this.#offices.has(address)) await this.#open(address);
-        for (const [address, { ear, mouth }] of this.#offices) {
-          if (!addresses.includes(address) && !(ear.ready && mouth.ready)) this.#leave(address);
+        for (const [address, { ready }] of this.#offices) {
+          if (!addresses.includes(address) && !ready) this.#leave(address);
         }
         told = false;
         await sleep(RESOLVE_MS, signal);
@@ -164,22 +146,23 @@ export class RedisSignaling implements Signaler {
     const { place, log, id } = this.#options;
     const { signal } = this.#closing;
     const onReady = () => log.info(`signaling over Redis ${this.where}`);
-    const ear = await openRedis(place, { address, log, patient: true, onReady }, signal);
-    const mouth = await openRedis(place, { address, log, patient: true }, signal);
-    const heard = ear.subscribe(`${CHANNEL}${id}`, (text) => void this.#heard(text), signal);
-    this.#offices.set(address, { ear, mouth, heard });
-    heard.catch((error: unknown) => {
-      if (!signal.aborted && this.#offices.get(address)?.ear === ear) {
+    const hear = (text: string) => void this.#heard(text);
+    const office = await openOffice(
+      place,
+      { address, channel: `${CHANNEL}${id}`, hear, onReady, log },
+      signal,
+    );
+    this.#offices.set(address, office);
+    office.heard.catch((error: unknown) => {
+      if (!signal.aborted && this.#offices.get(address) === office) {
         log.warning(`signaling: ${errorText(error)}`);
       }
     });
   }
 
   #leave(address: string): void {
-    const office = this.#offices.get(address);
+    this.#offices.get(address)?.close();
     this.#offices.delete(address);
-    office?.ear.close();
-    office?.mouth.close();
   }
 
   async #beat(): Promise<void> {
@@ -190,43 +173,23 @@ export class RedisSignaling implements Signaler {
     }
   }
 
-  /** Says something to ourselves; what does not come back is opened anew. */
-  async #check(address: string, { ear, mouth }: Office): Promise<void> {
+  /** What we do not hear ourselves over is opened anew. */
+  async #check(address: string, office: RedisOffice): Promise<void> {
     const { signal } = this.#closing;
-    // What is not connected comes back by itself.
-    if (!ear.ready || !mouth.ready) return;
-    const word = `${PULSE}${randomBytes(9).toString('base64url')}`;
-    const came = new Promise<void>((resolve) => this.#pulses.set(word, resolve));
-    const limit = deadline(SILENT_MS, () => new Error('it is silent'), signal);
-    const late = untilAborted(limit.signal).then(() => Promise.reject(limit.signal.reason));
-    late.catch(() => {});
-    const over = new AbortController();
-    const closed = (async () => {
-      while (ear.ready && mouth.ready) await sleep(CLOSED_MS, over.signal);
-    })().catch(() => late);
     try {
-      const said = mouth.command(['PUBLISH', `${CHANNEL}${this.#options.id}`, word], limit.signal);
-      await Promise.race([said.then(() => came), late, closed]);
+      await office.check(signal);
     } catch (error) {
-      if (signal.aborted || this.#offices.get(address)?.ear !== ear) return;
+      if (signal.aborted || this.#offices.get(address) !== office) return;
       this.#options.log.debug(`Redis ${this.where} is opened anew: ${errorText(error)}`);
       this.#leave(address);
       // Fails only where the node ends.
       await this.#open(address).catch(() => {});
       const again = AbortSignal.any([signal, AbortSignal.timeout(AGAIN_MS)]);
       await Promise.race([this.#offices.get(address)?.heard, untilAborted(again)]).catch(() => {});
-    } finally {
-      over.abort();
-      limit.dispose();
-      this.#pulses.delete(word);
     }
   }
 
   async #heard(text: string): Promise<void> {
-    if (text.startsWith(PULSE)) {
-      this.#pulses.get(text)?.();
-      return;
-    }
     let event: MeepoEvent;
     try {
       if (text.length > EVENT_MAX_CHARS) throw new RangeError('too large');

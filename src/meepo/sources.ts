@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AwlError, errorText } from '../errors.js';
 import type { Logger } from '../log.js';
@@ -6,6 +6,7 @@ import { bodyField, encodeBody } from '../wire/meepo/packet.js';
 import { bcryptSecret, type Place, proveSecret } from './access.js';
 import { formatPlace, parsePlace } from './destination.js';
 import { STREAMS_PER_PEER } from './limits.js';
+import { openListener } from './listener.js';
 import { splice } from './splice.js';
 import { Traffic } from './traffic.js';
 import type { Transport } from './transport.js';
@@ -94,7 +95,7 @@ export class Sources {
         hint: 'choose another name with -n, or close that one',
       });
     }
-    const listener = network === 'tcp' ? await listen(request.local) : undefined;
+    const listener = network === 'tcp' ? await openListener(request.local) : undefined;
     const source = listener?.place ?? SOCKS;
     try {
       const secret = await this.#secretFields(transport, request.secret, name, remote, signal);
@@ -223,31 +224,4 @@ export function exposureNote(peer: string): string {
     `${peer} is no awl: it got the secret as a bcrypt hash, which it can use at other nodes with the same secret ` +
     '(awlSecretsOnly: true refuses that)'
   );
-}
-
-async function listen(
-  local: string | undefined,
-): Promise<{ readonly server: Server; readonly place: Place }> {
-  const wanted = local === undefined || local === '' ? undefined : parsePlace('tcp', local);
-  const [host, port] = [wanted?.host || '127.0.0.1', wanted?.port ?? 0];
-  // Paused until somebody reads: what a client says before its connection stands is not lost.
-  const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      const place = formatPlace({ network: 'tcp', host, port });
-      reject(
-        new AwlError('TCP_BIND', `listen tcp ${place}: ${errorText(cause)}`, {
-          hint: 'choose another address with -l',
-          cause,
-        }),
-      );
-    });
-    server.listen(port, host, () => {
-      server.removeAllListeners('error');
-      server.on('error', () => {});
-      const at = server.address();
-      const real = typeof at === 'object' && at !== null ? at.port : port;
-      resolve({ server, place: { network: 'tcp', host, port: real } });
-    });
-  });
 }

@@ -1,5 +1,5 @@
 import type { LinkState, MeepoLink } from './link.js';
-import type { TeleportationInfo } from './node.js';
+import type { TeleportationInfo } from './lists.js';
 
 /** How a node signals, and whether that works now. */
 export interface SignalingStatus {

@@ -9,7 +9,7 @@ import { Dialling } from './dialling.js';
 import { CONNECT_MS, TRANSPORTS_MAX } from './limits.js';
 import { LoopbackLink } from './loopback.js';
 import { Passages } from './passages.js';
-import type { Signaler } from './signaling.js';
+import { type Signaler, Signaling } from './signaling.js';
 import { Transport, type TransportOptions } from './transport.js';
 import type { WebrtcSettings } from './webrtc.js';
 
@@ -53,8 +53,9 @@ export class Transports {
       this.#passages = new Passages({ id: keys.id, webrtc, log, ...ports });
     }
     const passages = this.#passages;
-    const carry = (peer: string, offer: Descriptor) => this.#carry(peer, offer);
-    const refresh = () => this.#refresh();
+    const signaling = new Signaling(options.signalers, log, this.#closing.signal);
+    const carry = (peer: string, offer: Descriptor) => signaling.carry(peer, offer);
+    const refresh = () => signaling.refresh();
     this.#dial = new Dialling({ keys, webrtc, passages, onlyAwls, carry, refresh, log });
     this.#answering = new Answering({
       ...{ keys, webrtc, passages, log },
@@ -187,26 +188,6 @@ export class Transports {
       hint: 'no path was found; are both transport.iceServers lists reachable?',
       cause,
     });
-  }
-
-  async #refresh(): Promise<void> {
-    await Promise.all(this.#options.signalers().map((signaler) => signaler.refresh?.()));
-  }
-
-  /** The first way that brings an answer. */
-  async #carry(peer: string, offer: Descriptor): Promise<Descriptor> {
-    let last: unknown = new AwlError('MEEPO_UNAVAILABLE', 'no signaling is configured', {
-      hint: 'set signaling.url: awl meepo config set signaling.url=redis://HOST:PORT/1',
-    });
-    for (const signaler of this.#options.signalers()) {
-      try {
-        return await signaler.wire(peer, offer, this.#closing.signal);
-      } catch (error) {
-        this.#options.log.debug(`signaling to ${peer} by ${signaler.name}: ${errorText(error)}`);
-        last = error;
-      }
-    }
-    throw last;
   }
 
   async #settle(transport: Transport): Promise<Transport> {

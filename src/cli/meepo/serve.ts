@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { AwlError, errorText } from '../../errors.js';
+import { AwlError } from '../../errors.js';
 import { createLogger, LOG_LEVELS, type LogLevel } from '../../log.js';
 import { Access } from '../../meepo/access.js';
 import { apiServer } from '../../meepo/api.js';
@@ -11,9 +11,11 @@ import { MeepoProxy } from '../../meepo/proxy.js';
 import type { DaemonStatus } from '../../meepo/status.js';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../../util/endpoint.js';
 import { sleep, untilAborted } from '../../util/sleep.js';
+import { keepYoungHeapSmall } from '../heap.js';
 import { oneLine } from '../io.js';
 import { type MetricsServer, serveMetrics } from '../metrics.js';
 import { versionFields } from './actions.js';
+import { listenPort, listenSocket } from './api-listeners.js';
 import { isAnswering } from './client.js';
 import { chosenConfig, loadConfig } from './config-actions.js';
 import type { MeepoContext } from './context.js';
@@ -105,6 +107,7 @@ async function nodeOf(planned: Plan, context: MeepoContext): Promise<MeepoNode> 
     access: accessOf(config),
     ...(await openSignaling(signalingOf(config, planned.given), log)),
     selfmesh: config.asSignaling,
+    portMapping: (context.flags.get('port-mapping') ?? String(config.portMapping !== false)) === 'true',
     awlSecretsOnly: (context.flags.get('awl-secrets-only') ?? String(config.awlSecretsOnly)) === 'true',
     log,
   });
@@ -125,6 +128,7 @@ function metricsPlace(text: string): Endpoint | undefined {
 
 async function stay(context: MeepoContext, planned: Plan): Promise<number> {
   const { config } = planned;
+  keepYoungHeapSmall();
   const stop = new AbortController();
   const node = await nodeOf(planned, context);
   const log = createLogger({ level: levelOf(context.flags, config) });
@@ -171,41 +175,6 @@ async function stay(context: MeepoContext, planned: Plan): Promise<number> {
     await proxy?.close();
     await node.close();
   }
-}
-
-function listening(server: Server, where: string, listen: (done: () => void) => void): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const onError = (cause: Error) =>
-      reject(
-        new AwlError('TCP_BIND', `the API cannot listen on ${where}: ${errorText(cause)}`, {
-          hint: 'another Meepo may run; api.port in the configuration names another port',
-          cause,
-        }),
-      );
-    server.once('error', onError);
-    listen(() => {
-      server.off('error', onError);
-      resolve(server);
-    });
-  });
-}
-
-function listenPort(server: Server, host: string, port: number): Promise<Server> {
-  return listening(server, `${host}:${port}`, (done) => server.listen(port, host, done));
-}
-
-/** 0600 before anybody can connect. */
-async function listenSocket(server: Server, path: string): Promise<Server> {
-  // Nobody answers there (it was asked before): what is left of a daemon that was killed.
-  rmSync(path, { force: true });
-  const mask = process.umask(0o177);
-  try {
-    await listening(server, path, (done) => server.listen(path, done));
-  } finally {
-    process.umask(mask);
-  }
-  chmodSync(path, 0o600);
-  return server;
 }
 
 /** Starts the same line as a process of its own and waits until it answers. */

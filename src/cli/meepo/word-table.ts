@@ -68,6 +68,7 @@ export const COMMANDS: readonly Words[] = [
       FILENAME,
       { name: 'passphrase-file', type: 'text', help: 'Read the passphrase of the identity file from a file' },
       { name: 'awl-secrets-only', type: 'bool', help: 'Send no secret to nodes that are not awl' },
+      { name: 'port-mapping', type: 'bool', help: 'Ask the router for ports (default: true)' },
       { name: 'metrics', type: 'text', help: 'Serve numbers for Prometheus at ADDRESS:PORT' },
       { name: 'address', type: 'text', help: 'Use this local address only, loopback too (tests, demos)' },
     ],

@@ -37,6 +37,14 @@ test.each([
   await expect(parseConfig(text)).rejects.toMatchObject({ code, message: expect.stringContaining(word) });
 });
 
+test('port mapping is on unless the file says no', async () => {
+  expect(await getKey((await parseConfig('meepo: {}')).config, 'portMapping')).toBe('true');
+  const config = structuredClone(DEFAULT_CONFIG);
+  await setKey(config, 'portMapping', 'false');
+  expect((await parseConfig(await formatConfig(config))).config.portMapping).toBe(false);
+  await expect(setKey(config, 'portMapping', 'off')).rejects.toThrow('portMapping is true or false');
+});
+
 test('the free name of the older generation is taken with a word about it', async () => {
   const { config, notes } = await parseConfig('meepo: {id: alice, auth: {name: secret, secret: s}}');
   expect(notes.join()).toContain('id means nothing any more');
