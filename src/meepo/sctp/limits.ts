@@ -19,7 +19,8 @@ export const BURST = 32;
 export const REORDER = 3;
 /** A queue of this much builds up somewhere (RFC 9406): slow start is over. */
 export const QUEUE_MS = 4;
-export const QUEUE_ROUNDS = 8;
+export const QUEUE_ROUNDS = 16;
+export const CWND_QUEUE_BYTES = 80 * PIECE_BYTES;
 
 /** Retransmission: first, what a peer may take to answer at all, and at most (RFC 9260 section 16, and RFC 8985). */
 export const RTO_FIRST_MS = 1_000;

@@ -129,13 +129,15 @@ export class Outbound {
     const full = this.#flight + 2 * PIECE_BYTES > this.#window.bytes;
     let arrived = 0;
     let newest: Sent | undefined;
+    let early = false;
     const take = (sent: Sent | undefined) => {
       if (!sent || sent.arrived) return;
       const { length } = sent.piece.data;
       sent.arrived = true;
       arrived += length;
-      // What was given up already is not under way.
+      // What was given up already is not under way; if it came all the same, it was too early for that.
       if (!sent.lost) this.#flight -= length;
+      else if (!sent.again) early = true;
       this.#settle(sent.piece.stream, length);
       if (!newest || sent.order > newest.order) newest = sent;
     };
@@ -148,6 +150,7 @@ export class Outbound {
     }
     this.#trim();
     this.#peerWindow = window;
+    if (early) this.#window.spurious();
     if (newest) this.#progress(newest, arrived, full, gaps.length > 0, now);
     return true;
   }

@@ -2,6 +2,7 @@ import {
   CWND_FIRST_BYTES,
   CWND_LEAST_BYTES,
   CWND_MAX_BYTES,
+  CWND_QUEUE_BYTES,
   PIECE_BYTES,
   QUEUE_MS,
   QUEUE_ROUNDS,
@@ -20,6 +21,8 @@ export class CongestionWindow {
   #least = Number.POSITIVE_INFINITY;
   #late = 0;
   #backoff = 1;
+  /** Before a timeout that may have been none. */
+  #before: { readonly cwnd: number; readonly threshold: number } | undefined;
 
   get bytes(): number {
     return this.#cwnd;
@@ -37,6 +40,7 @@ export class CongestionWindow {
   /** `bytes` arrived; `full` says that the window was what held more back. */
   acknowledged(bytes: number, full: boolean): void {
     this.#backoff = 1;
+    this.#before = undefined;
     if (!full) return;
     if (this.#cwnd < this.#threshold) this.#cwnd += bytes;
     else {
@@ -61,7 +65,9 @@ export class CongestionWindow {
     this.#least = Math.min(this.#least, ms);
     const late = full && ms > this.#least + Math.max(QUEUE_MS, this.#least / 8);
     this.#late = late ? this.#late + 1 : 0;
-    if (this.#late >= QUEUE_ROUNDS) this.#threshold = Math.min(this.#threshold, this.#cwnd);
+    // A machine that was busy for a moment looks the same: a small window is no queue.
+    if (this.#late >= QUEUE_ROUNDS && this.#cwnd >= CWND_QUEUE_BYTES)
+      this.#threshold = Math.min(this.#threshold, this.#cwnd);
   }
 
   /** Something was lost, for the first time in this window. */
@@ -73,8 +79,18 @@ export class CongestionWindow {
 
   /** Nothing was heard for the whole timeout. */
   silent(): void {
-    this.lost();
+    // Again: what there was before the first time is what counts.
+    this.#before ??= { cwnd: this.#cwnd, threshold: this.#threshold };
+    if (this.#backoff === 1) this.lost();
     this.#cwnd = CWND_LEAST_BYTES;
     this.#backoff *= 2;
+  }
+
+  /** What was given up came without being sent again: the network, or a machine, was only slow (RFC 4015). */
+  spurious(): void {
+    if (!this.#before) return;
+    this.#cwnd = this.#before.cwnd;
+    this.#threshold = this.#before.threshold;
+    this.#before = undefined;
   }
 }
