@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const common = {
   include: [] as string[],
+  globalSetup: ['test/support/run-folder.ts'],
   testTimeout: 60_000,
   hookTimeout: 60_000,
   expect: { poll: { timeout: 20_000 } },

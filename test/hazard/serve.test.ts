@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { run } from '../../src/cli/run.js';
 import { parseName } from '../../src/identity/names.js';
-import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
+import { exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { invite } from '../../src/session/initiator.js';
 import { askStatus } from '../../src/session/status-socket.js';
 import { collectingIo } from '../support/cli.js';
+import { storedIdentity } from '../support/key-store.js';
 import { freePort, Testnet } from '../support/testnet.js';
 import { tempDir } from '../support/tmp.js';
 import { makeWorld, until, type World } from '../support/world.js';
@@ -60,7 +61,7 @@ async function common(): Promise<string> {
 
 test('one process serves several identities and apps from one DHT node, and a file that fails ends none of them', async () => {
   const [alice, bob] = world.machines;
-  await createIdentity(bob!.repo, PRINTER);
+  await storedIdentity(bob!.repo, PRINTER);
   await trustIdentity(alice!.repo, await exportIdentity(bob!.repo, PRINTER));
   const files = [
     ini('nas.ini', { 'app-id': 'ssh', 'host-info': 'bob@example.org/nas', 'exec-args': 'a' }),

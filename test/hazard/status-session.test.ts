@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { run } from '../../src/cli/run.js';
 import { parseName } from '../../src/identity/names.js';
-import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
+import { exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { StunServer } from '../../src/stun/server.js';
 import { callAwl, collectingIo } from '../support/cli.js';
+import { storedIdentity } from '../support/key-store.js';
 import { tempDir } from '../support/tmp.js';
 import { until } from '../support/world.js';
 
@@ -19,7 +20,7 @@ afterEach(async () => {
 async function twoSides(): Promise<{ state: string; line: (own: string, peer: string) => string[] }> {
   const root = tempDir();
   const repo = join(root, 'repo');
-  for (const name of ['alice@x.test/a', 'bob@x.test/b']) await createIdentity(repo, parseName(name));
+  for (const name of ['alice@x.test/a', 'bob@x.test/b']) await storedIdentity(repo, parseName(name));
   for (const name of ['alice@x.test/a', 'bob@x.test/b']) {
     const other = join(root, 'other');
     await trustIdentity(other, await exportIdentity(repo, parseName(name)));

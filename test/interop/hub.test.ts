@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { parseName } from '../../src/identity/names.js';
-import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
+import { exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { AWL, AwlProcess } from '../support/awl.js';
+import { storedIdentity } from '../support/key-store.js';
 import { tempDir } from '../support/tmp.js';
 import { until } from '../support/world.js';
 
@@ -60,7 +61,7 @@ test('one hub is all that two machines need: STUN, DHT, a session by its printed
   const folder = tempDir();
   const names = { a: 'alice@example.org/laptop', b: 'bob@example.org/nas' };
   const repos = { a: join(folder, 'a'), b: join(folder, 'b') };
-  for (const side of ['a', 'b'] as const) await createIdentity(repos[side], parseName(names[side]));
+  for (const side of ['a', 'b'] as const) await storedIdentity(repos[side], parseName(names[side]));
   await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(names.a)));
   await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(names.b)));
   const side = (own: 'a' | 'b', ...args: string[]) =>

@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parseName } from '../../src/identity/names.js';
-import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
+import { exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { sleep } from '../../src/util/sleep.js';
 import { AWL, AwlProcess } from '../support/awl.js';
+import { storedIdentity } from '../support/key-store.js';
 import { Lab, type LabOptions } from '../support/lab.js';
 import { needs } from '../support/needs.js';
 import { tempDir } from '../support/tmp.js';
@@ -30,8 +31,8 @@ async function inLab<T>(name: string, o: LabOptions, use: (lab: Lab) => Promise<
 async function session(lab: Lab, inviter: string, acceptor: string, ...args: string[]) {
   const folder = tempDir();
   const repos = { a: join(folder, 'a'), b: join(folder, 'b') };
-  await createIdentity(repos.a, parseName(ALICE));
-  await createIdentity(repos.b, parseName(BOB));
+  await storedIdentity(repos.a, parseName(ALICE));
+  await storedIdentity(repos.b, parseName(BOB));
   await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(ALICE)));
   await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(BOB)));
   const mail = tempDir();

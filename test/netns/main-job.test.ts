@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseName } from '../../src/identity/names.js';
-import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
+import { exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { AWL, AwlProcess } from '../support/awl.js';
 import { pings } from '../support/hook.js';
+import { storedIdentity } from '../support/key-store.js';
 import { Lab } from '../support/lab.js';
 import { LabMail, ROOT } from '../support/lab-mail.js';
 import { needs } from '../support/needs.js';
@@ -30,8 +31,8 @@ describe.skipIf(!ready)('the main job through two kernel NATs over real e-mail',
   beforeAll(async () => {
     const folder = tempDir();
     repos = { a: join(folder, 'a'), b: join(folder, 'b') };
-    await createIdentity(repos.a, parseName(ALICE));
-    await createIdentity(repos.b, parseName(BOB));
+    await storedIdentity(repos.a, parseName(ALICE));
+    await storedIdentity(repos.b, parseName(BOB));
     await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(ALICE)));
     await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(BOB)));
     lab = await Lab.up('job', { a: 'port-restricted', b: 'port-restricted', hops: 6 });
@@ -152,8 +153,8 @@ describe.skipIf(!ready)('the main job through two kernel NATs over real e-mail',
   test('one mail account serves both sides', async () => {
     const one = { a: join(tempDir(), 'a'), b: join(tempDir(), 'b') };
     const names = { a: 'alice@awl.test/laptop', b: 'alice@awl.test/nas' };
-    await createIdentity(one.a, parseName(names.a));
-    await createIdentity(one.b, parseName(names.b));
+    await storedIdentity(one.a, parseName(names.a));
+    await storedIdentity(one.b, parseName(names.b));
     await trustIdentity(one.b, await exportIdentity(one.a, parseName(names.a)));
     await trustIdentity(one.a, await exportIdentity(one.b, parseName(names.b)));
     const start = (role: 'a' | 'b', ...args: string[]) =>

@@ -3,8 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { parseName } from '../../src/identity/names.js';
-import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
+import { exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { AWL, AwlProcess } from '../support/awl.js';
+import { storedIdentity } from '../support/key-store.js';
 import { Lab, type LabOptions } from '../support/lab.js';
 import { needs } from '../support/needs.js';
 import { tempDir } from '../support/tmp.js';
@@ -24,8 +25,8 @@ describe.skipIf(!ready)('TCP through two kernel NATs', () => {
   beforeAll(async () => {
     folder = tempDir();
     repos = { a: join(folder, 'a'), b: join(folder, 'b') };
-    await createIdentity(repos.a, parseName(ALICE));
-    await createIdentity(repos.b, parseName(BOB));
+    await storedIdentity(repos.a, parseName(ALICE));
+    await storedIdentity(repos.b, parseName(BOB));
     await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(ALICE)));
     await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(BOB)));
     mkdirSync(join(folder, 'web'));

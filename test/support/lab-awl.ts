@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { parseName } from '../../src/identity/names.js';
-import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
+import { exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { AWL, AwlProcess } from './awl.js';
+import { storedIdentity } from './key-store.js';
 import type { Lab } from './lab.js';
 import { ROOT } from './lab-mail.js';
 import { tempDir } from './tmp.js';
@@ -21,7 +22,7 @@ export class LabPair {
   static async make(): Promise<LabPair> {
     const folder = tempDir();
     const repos = { a: join(folder, 'a'), b: join(folder, 'b') };
-    for (const who of ['a', 'b'] as const) await createIdentity(repos[who], parseName(NAMES[who]));
+    for (const who of ['a', 'b'] as const) await storedIdentity(repos[who], parseName(NAMES[who]));
     await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(NAMES.a)));
     await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(NAMES.b)));
     return new LabPair(repos);

@@ -12,6 +12,7 @@ import { parseName } from '../../src/identity/names.js';
 import type { HostIdentity } from '../../src/identity/repository.js';
 import { parseCertificate } from '../../src/identity/x509.js';
 import { contextTag, der, encodeOid, encodeTime, sequence, smallInteger, TAG } from '../../src/wire/asn1.js';
+import { storedKey } from './key-store.js';
 
 /** What a certificate made for a test may be wrong in. */
 export interface PartyOptions {
@@ -43,9 +44,7 @@ function named(commonName: string): Buffer {
 }
 
 export function newKey(type: 'rsa' | 'ec' = 'rsa'): KeyObject {
-  return type === 'rsa'
-    ? generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
-    : generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  return type === 'rsa' ? storedKey() : generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 }
 
 /** An identity with a fresh certificate, RFC 5280, good for a day around {@link CAPTURED_AT} unless told otherwise. */

@@ -1,9 +1,10 @@
 import { type IdentityName, parseName } from '../../src/identity/names.js';
-import { createIdentity, exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
+import { exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { createLogger, type Logger } from '../../src/log.js';
 import type { AwlEvent } from '../../src/session/events.js';
 import type { AcceptorSettings, SessionSettings } from '../../src/session/settings.js';
 import { StunServer } from '../../src/stun/server.js';
+import { storedIdentity } from './key-store.js';
 import { tempDir } from './tmp.js';
 
 /** One machine of a test: its repository, its state folder, what it logged and which events it sent. */
@@ -29,7 +30,7 @@ async function makeMachine(name: string): Promise<Machine> {
   const folder = tempDir();
   const lines: string[] = [];
   const repo = `${folder}/repo`;
-  await createIdentity(repo, parseName(name));
+  await storedIdentity(repo, parseName(name));
   return {
     name: parseName(name),
     repo,
