@@ -1,5 +1,6 @@
 // Reads vitest's JSON reports: names what was skipped and why, then prints the one closing line and the exit status.
 // The second report, if there is one, is of the files that failed in the first, run once more with nothing beside them.
+// Beside a report lies REPORT.stray: what was thrown outside any test, which no second run excuses.
 // Usage: test-summary.mjs REPORT FAILED-EARLIER STATUS [SECOND-REPORT SECOND-STATUS]
 //        test-summary.mjs --again REPORT   prints the files that deserve a second run
 import { readFileSync } from 'node:fs';
@@ -15,6 +16,17 @@ function read(file) {
     }));
   } catch {
     return undefined;
+  }
+}
+
+function strays(file) {
+  try {
+    return readFileSync(`${file}.stray`, 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+  } catch {
+    return [];
   }
 }
 
@@ -59,9 +71,11 @@ if (skipped.length > 0) {
   for (const [name, list] of perFile) console.log(`  ${name}: ${list.length}`);
   console.log('  .ci/run installs what they need (Debian, root)');
 }
-let failed = failing.length + brokenFiles.length + Number(earlier);
+const thrown = [...strays(file), ...(secondFile ? strays(secondFile) : [])];
+for (const { file: path, text } of thrown) console.log(`thrown outside any test: ${path}: ${text}`);
+let failed = failing.length + brokenFiles.length + thrown.length + Number(earlier);
 if (failed === 0 && status !== '0') {
-  console.log('the test runner itself reported an error (an unhandled rejection or a leak outside any test)');
+  console.log('the test runner itself reported an error that it does not name');
   failed += 1;
 }
 if (process.env.CI && skipped.length > 0) {

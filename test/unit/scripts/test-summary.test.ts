@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 
 const SCRIPT = resolve(import.meta.dirname, '../../../scripts/test-summary.mjs');
+const REPORTER = resolve(import.meta.dirname, '../../../scripts/stray-errors.mjs');
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'awl-summary-'));
@@ -59,6 +61,36 @@ test('lint, types and a second run that reports an error count as failures', asy
   expect((await summary(first, 0, 1, join(folder, 'none'), 1)).lines.at(-1)).toBe(
     '0 passed, 1 failed, 0 skipped',
   );
+});
+
+test('what was thrown outside any test counts, even if the test that failed beside it passes alone', async () => {
+  const first = await report('1', { 'a.ts': ['failed'], 'b.ts': ['passed'] });
+  const second = await report('2', { 'a.ts': ['passed'] });
+  await writeFile(`${first}.stray`, '{"file":"b.ts","text":"Error: nobody waits for this"}\n');
+  const { status, lines } = await summary(first, 0, 1, second, 0);
+  await rm(`${first}.stray`);
+  expect(status).toBe(1);
+  expect(lines).toContain('thrown outside any test: b.ts: Error: nobody waits for this');
+  expect(lines.at(-1)).toBe('2 passed, 1 failed, 0 skipped');
+});
+
+test('the reporter writes what was thrown outside any test, a line each', async () => {
+  const path = join(folder, 'thrown');
+  const [one, two] = [new Error('one'), new TypeError('two\nlines')];
+  const errors = [Object.assign(one, { VITEST_TEST_PATH: join(process.cwd(), 'test/a.ts') }), two];
+  const { default: StrayErrors } = await import(pathToFileURL(REPORTER).href);
+  vi.stubEnv('STRAY_ERRORS', path);
+  new StrayErrors().onTestRunEnd([], errors);
+  vi.unstubAllEnvs();
+  expect(
+    (await readFile(path, 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  ).toEqual([
+    { file: 'test/a.ts', text: 'Error: one' },
+    { file: '', text: 'TypeError: two\nlines' },
+  ]);
 });
 
 test('a few files are run again, many are not, and none where all passed', async () => {
