@@ -1,17 +1,8 @@
-import {
-  createPublicKey,
-  diffieHellman,
-  generateKeyPairSync,
-  hkdfSync,
-  type KeyObject,
-  randomBytes,
-} from 'node:crypto';
+import { diffieHellman, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { AwlError } from '../errors.js';
 import { deriveConfirmKey } from '../wire/confirm.js';
+import { curvePublic, curveRaw } from '../wire/curve25519.js';
 import type { Means } from '../wire/extension.js';
-
-/** DER of an X25519 SubjectPublicKeyInfo up to the 32 key bytes, RFC 8410 section 4. */
-const X25519_SPKI_PREFIX = Buffer.from('302a300506032b656e032100', 'hex');
 
 /** The capability that asks for the 32-byte confirmation (docs/PROTOCOL.md). */
 const CAP_CONFIRM = 'confirm';
@@ -33,8 +24,8 @@ export interface Contribution {
 /** A random u64 puzzle (spec c.1) and an X25519 key pair for the confirmation. */
 export function newContribution(): Contribution {
   const { publicKey, privateKey } = generateKeyPairSync('x25519');
-  const raw = publicKey.export({ type: 'spki', format: 'der' }).subarray(X25519_SPKI_PREFIX.length);
-  return { puzzle: randomBytes(8).readBigUInt64LE(), dh: { publicKey: raw, privateKey } };
+  const dh = { publicKey: curveRaw('x25519', publicKey), privateKey };
+  return { puzzle: randomBytes(8).readBigUInt64LE(), dh };
 }
 
 /** What a verified message says about the sender's place on the ladder; nothing for a peer that is no awl. */
@@ -73,13 +64,8 @@ export function agree(
     });
   }
   if (!theirs.dh || !theirs.caps?.includes(CAP_CONFIRM)) return { secret };
-  const publicKey = createPublicKey({
-    key: Buffer.concat([X25519_SPKI_PREFIX, theirs.dh]),
-    format: 'der',
-    type: 'spki',
-  });
   const confirmKey = deriveConfirmKey({
-    sharedSecret: exchange(own.dh.privateKey, publicKey),
+    sharedSecret: exchange(own.dh.privateKey, curvePublic('x25519', theirs.dh)),
     secret,
     inviteDigest: digests.invite,
     acceptDigest: digests.accept,

@@ -1,17 +1,9 @@
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { parseName } from '../../src/identity/names.js';
-import { exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { sleep } from '../../src/util/sleep.js';
-import { AWL, AwlProcess } from '../support/awl.js';
-import { storedIdentity } from '../support/key-store.js';
 import { Lab, type LabOptions } from '../support/lab.js';
+import { LabPair } from '../support/lab-awl.js';
 import { needs } from '../support/needs.js';
-import { tempDir } from '../support/tmp.js';
-
-const ALICE = 'alice@awl.test/laptop';
-const BOB = 'bob@awl.test/nas';
 
 /*
  *   a, a2 -- nata [-- cga] -- i1 -- ...      Both machines are in the same network, behind the same NAT.
@@ -29,22 +21,10 @@ async function inLab<T>(name: string, o: LabOptions, use: (lab: Lab) => Promise<
 
 /** Invites from the first role to the second. */
 async function session(lab: Lab, inviter: string, acceptor: string, ...args: string[]) {
-  const folder = tempDir();
-  const repos = { a: join(folder, 'a'), b: join(folder, 'b') };
-  await storedIdentity(repos.a, parseName(ALICE));
-  await storedIdentity(repos.b, parseName(BOB));
-  await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(ALICE)));
-  await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(BOB)));
-  const mail = tempDir();
-  const start = (role: string, side: 'a' | 'b', ...more: string[]): AwlProcess =>
-    new AwlProcess(
-      lab.spawn(role, process.execPath, [
-        ...[AWL, '--json', '--app-id=test', `--app-repo=${repos[side]}`, `--state-dir=${tempDir()}`],
-        ...[`--host-info=${side === 'a' ? ALICE : BOB}`, `--peer-info=${side === 'a' ? BOB : ALICE}`],
-        ...['--stun-server=192.0.2.10', '--rendezvous=file', `--file-dir=${mail}`, '--log-level=debug'],
-        ...['--exec-command=true', '--exec-args=', ...args, ...more],
-      ]),
-    );
+  const pair = await LabPair.make();
+  const common = ['--stun-server=192.0.2.10', '--exec-command=true', '--exec-args=', ...args];
+  const start = (role: string, side: 'a' | 'b', ...more: string[]) =>
+    pair.start(lab, role, side, ...common, ...more);
   const bob = start(acceptor, 'b', '--accept', '--once');
   // A letter that went out before the NAT was measured would ask for other rungs.
   await Promise.all([bob.event('listening', 60_000), bob.event('nat', 60_000)]);

@@ -2,33 +2,25 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { parseName } from '../../src/identity/names.js';
-import { exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { AWL, AwlProcess } from '../support/awl.js';
-import { storedIdentity } from '../support/key-store.js';
 import { Lab, type LabOptions } from '../support/lab.js';
+import { LabPair } from '../support/lab-awl.js';
 import { needs } from '../support/needs.js';
 import { tempDir } from '../support/tmp.js';
 
 const ready = needs('root', 'ip', 'nft', 'python3');
-const ALICE = 'alice@awl.test/laptop';
-const BOB = 'bob@awl.test/nas';
 const WEB_PORT = 8000;
 
 /** a -- NAT -- 6 routers, 5 ms each way -- NAT -- b */
 describe.skipIf(!ready)('TCP through two kernel NATs', () => {
   let folder: string;
-  let repos: Record<'a' | 'b', string>;
+  let pair: LabPair;
   let sum: string;
   let lab: Lab | undefined;
 
   beforeAll(async () => {
     folder = tempDir();
-    repos = { a: join(folder, 'a'), b: join(folder, 'b') };
-    await storedIdentity(repos.a, parseName(ALICE));
-    await storedIdentity(repos.b, parseName(BOB));
-    await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(ALICE)));
-    await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(BOB)));
+    pair = await LabPair.make();
     mkdirSync(join(folder, 'web'));
     const data = randomBytes(5_000_000);
     sum = createHash('sha256').update(data).digest('hex');
@@ -59,19 +51,8 @@ describe.skipIf(!ready)('TCP through two kernel NATs', () => {
     );
     const rendezvous = tempDir();
     const awl = (role: 'a' | 'b', ...args: string[]) => {
-      const [host, peer] = role === 'a' ? [ALICE, BOB] : [BOB, ALICE];
-      const flags = [
-        ...[
-          AWL,
-          '--app-id=tunnel',
-          `--app-repo=${repos[role]}`,
-          `--host-info=${host}`,
-          `--peer-info=${peer}`,
-        ],
-        ...['--stun-server=192.0.2.10', `--state-dir=${tempDir()}`, '--rendezvous=file'],
-        ...[`--file-dir=${rendezvous}`, '--log-level=debug', '--json'],
-      ];
-      return new AwlProcess(up.spawn(role, process.execPath, [...flags, ...args]));
+      const letters = ['--rendezvous=file', `--file-dir=${rendezvous}`];
+      return pair.start(up, role, role, '--stun-server=192.0.2.10', ...letters, ...args);
     };
     const bob = awl('b', '--accept', '--once', `--export=${WEB_PORT}`);
     await bob.event('listening');

@@ -2,17 +2,13 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseName } from '../../src/identity/names.js';
-import { exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
-import { AWL, AwlProcess } from '../support/awl.js';
-import { storedIdentity } from '../support/key-store.js';
+import type { AwlProcess } from '../support/awl.js';
 import { Lab } from '../support/lab.js';
+import { LabPair } from '../support/lab-awl.js';
 import { needs } from '../support/needs.js';
 import { tempDir } from '../support/tmp.js';
 
 const ready = needs('root', 'ip', 'nft', 'python3');
-const ALICE = 'alice@awl.test/laptop';
-const BOB = 'bob@awl.test/nas';
 const WEB_PORT = 8000;
 const SLOW_PORT = 8001;
 const MB20 = 20_000_000;
@@ -35,16 +31,12 @@ const SLOW_CLIENT = `
 describe.skipIf(!ready)('the tunnel through two kernel NATs and 1 % loss', () => {
   let lab: Lab;
   let folder: string;
-  let repos: Record<'a' | 'b', string>;
+  let pair: LabPair;
   let sum: string;
 
   beforeAll(async () => {
     folder = tempDir();
-    repos = { a: join(folder, 'a'), b: join(folder, 'b') };
-    await storedIdentity(repos.a, parseName(ALICE));
-    await storedIdentity(repos.b, parseName(BOB));
-    await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(ALICE)));
-    await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(BOB)));
+    pair = await LabPair.make();
     mkdirSync(join(folder, 'web'));
     const data = randomBytes(MB20);
     sum = createHash('sha256').update(data).digest('hex');
@@ -80,23 +72,10 @@ describe.skipIf(!ready)('the tunnel through two kernel NATs and 1 % loss', () =>
     }
   }
 
-  function flags(role: 'a' | 'b', rendezvous: string): string[] {
-    const [host, peer] = role === 'a' ? [ALICE, BOB] : [BOB, ALICE];
-    return [
-      AWL,
-      '--app-id=tunnel',
-      `--app-repo=${repos[role]}`,
-      `--host-info=${host}`,
-      `--peer-info=${peer}`,
-      '--stun-server=192.0.2.10',
-      `--state-dir=${tempDir()}`,
-      '--rendezvous=file',
-      `--file-dir=${rendezvous}`,
-      '--log-level=debug',
-    ];
+  function awl(role: 'a' | 'b', rendezvous: string, ...args: string[]): AwlProcess {
+    const letters = ['--rendezvous=file', `--file-dir=${rendezvous}`];
+    return pair.start(lab, role, role, '--stun-server=192.0.2.10', ...letters, ...args);
   }
-  const awl = (role: 'a' | 'b', rendezvous: string, ...args: string[]) =>
-    new AwlProcess(lab.spawn(role, process.execPath, [...flags(role, rendezvous), '--json', ...args]));
 
   async function accepting(rendezvous: string, ...args: string[]): Promise<AwlProcess> {
     const bob = awl('b', rendezvous, '--accept', ...args);

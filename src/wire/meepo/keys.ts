@@ -1,20 +1,7 @@
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  diffieHellman,
-  type KeyObject,
-  randomBytes,
-  sign,
-  verify,
-} from 'node:crypto';
+import { createHash, diffieHellman, randomBytes, sign, verify } from 'node:crypto';
+import { curvePrivate, curvePublic, curveRaw, curveSpki } from '../curve25519.js';
 import { formatMeepoId } from './id.js';
 
-// DER around the 32 bytes of a key (RFC 8410 section 10).
-const ED_PUBLIC = Buffer.from('302a300506032b6570032100', 'hex');
-const ED_PRIVATE = Buffer.from('302e020100300506032b657004220420', 'hex');
-const X_PUBLIC = Buffer.from('302a300506032b656e032100', 'hex');
-const X_PRIVATE = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const P = (1n << 255n) - 19n;
 const SIGNATURE_BYTES = 64;
 
@@ -30,27 +17,18 @@ export interface MeepoKeys {
 
 /** DER SubjectPublicKeyInfo of a node's key. */
 export function meepoSpki(publicKey: Uint8Array): Buffer {
-  return Buffer.concat([ED_PUBLIC, publicKey]);
-}
-
-function publicObject(prefix: Buffer, key: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.concat([prefix, key]), format: 'der', type: 'spki' });
-}
-
-function privateObject(prefix: Buffer, key: Uint8Array): KeyObject {
-  return createPrivateKey({ key: Buffer.concat([prefix, key]), format: 'der', type: 'pkcs8' });
+  return curveSpki('ed25519', publicKey);
 }
 
 /** The key pair of a 32-byte seed; a new one without it. */
 export function meepoKeys(seed: Buffer = randomBytes(32)): MeepoKeys {
-  const spki = createPublicKey(privateObject(ED_PRIVATE, seed)).export({ format: 'der', type: 'spki' });
-  const publicKey = spki.subarray(ED_PUBLIC.length);
+  const publicKey = curveRaw('ed25519', curvePrivate('ed25519', seed));
   return { id: formatMeepoId(publicKey), publicKey, seed };
 }
 
 /** Ed25519 signature, 64 bytes. */
 export function meepoSign(seed: Uint8Array, message: Uint8Array): Buffer {
-  return sign(null, message, privateObject(ED_PRIVATE, seed));
+  return sign(null, message, curvePrivate('ed25519', seed));
 }
 
 /** The same by whoever has the private half. @throws AwlError as its agent */
@@ -62,7 +40,7 @@ export async function signBy({ seed, signer }: MeepoKeys, message: Buffer): Prom
 export function meepoVerify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (signature.length !== SIGNATURE_BYTES) return false;
   try {
-    return verify(null, message, publicObject(ED_PUBLIC, publicKey), signature);
+    return verify(null, message, curvePublic('ed25519', publicKey), signature);
   } catch {
     return false;
   }
@@ -105,7 +83,7 @@ export function montgomeryPrivate(seed: Uint8Array): Buffer {
  */
 export function meepoShared(peerPublicKey: Uint8Array, seed: Uint8Array): Buffer {
   return diffieHellman({
-    privateKey: privateObject(X_PRIVATE, montgomeryPrivate(seed)),
-    publicKey: publicObject(X_PUBLIC, montgomeryPublic(peerPublicKey)),
+    privateKey: curvePrivate('x25519', montgomeryPrivate(seed)),
+    publicKey: curvePublic('x25519', montgomeryPublic(peerPublicKey)),
   });
 }
