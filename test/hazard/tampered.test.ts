@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
 import { AwlError } from '../../src/errors.js';
 import { encodeBase64Lines } from '../../src/wire/mime.js';
@@ -30,7 +31,9 @@ function flip(bytes: Uint8Array, random: (below: number) => number): Buffer {
 /** Runs `action`; true if it was refused by an AwlError, false if it yielded exactly `expected`. */
 function refused(action: () => unknown, expected: unknown): boolean {
   try {
-    expect(action()).toEqual(expected);
+    const got = action();
+    // Ten times quicker than expect, which only has to say what differs.
+    if (!isDeepStrictEqual(got, expected)) expect(got).toEqual(expected);
     return false;
   } catch (error) {
     if (error instanceof AwlError) return true;
