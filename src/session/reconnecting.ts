@@ -1,5 +1,6 @@
 import { errorText, isAwlError } from '../errors.js';
 import type { Logger } from '../log.js';
+import type { Greeted } from '../tunnel/greeting.js';
 import type { Tunnel } from '../tunnel/tunnel.js';
 import { backoffMs } from '../util/backoff.js';
 import { sleep } from '../util/sleep.js';
@@ -13,6 +14,10 @@ export const PAUSE = { baseMs: 500, maxMs: 15_000 };
 /** A NAT pair seldom changes, and each attempt is a session for the peer: ever more seldom. */
 const SEEK_PAUSE = { baseMs: 30_000, maxMs: 30 * 60_000 };
 
+/** What a forged packet can do to the first words on a path. */
+const BROKEN: readonly string[] = ['TUNNEL_LOST', 'MESSAGE_MALFORMED'];
+const GREETINGS_MAX = 4;
+
 export interface Reconnecting {
   readonly hello: TunnelHello;
   /** Invites the peer again and punches. */
@@ -20,6 +25,40 @@ export interface Reconnecting {
   /** The tunnel goes on over this one. */
   readonly onPassage?: (passage: Passage) => void;
   readonly log: Logger;
+}
+
+/** How a tunnel gets its first path. */
+export interface Beginning {
+  /** Invites the peer again; an acceptor cannot, and is invited again. */
+  readonly invite?: (signal: AbortSignal) => Promise<Passage>;
+  /** A path that broke before the hellos were exchanged. */
+  readonly onBroken: (passage: Passage) => void;
+  readonly signal?: AbortSignal;
+  readonly log: Logger;
+}
+
+/**
+ * Exchanges the hellos of a tunnel that begins. Until then one forged packet breaks a UDP path, and there is no tunnel
+ * yet that could outlive it: the inviter asks for another path, GREETINGS_MAX times in all.
+ * @throws AwlError as `greetOver` and `invite`
+ */
+export async function greetFirst(
+  passage: Passage,
+  hello: TunnelHello,
+  { invite, onBroken, signal = new AbortController().signal, log }: Beginning,
+): Promise<{ readonly passage: Passage; readonly greeted: Greeted }> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return { passage, greeted: await greetOver(passage, hello, signal) };
+    } catch (error) {
+      const broken = isAwlError(error) && BROKEN.includes(error.code);
+      if (!broken || !invite || attempt === GREETINGS_MAX) throw error;
+      onBroken(passage);
+      log.warning(`the path broke before the tunnel began, another one is tried: ${error.message}`);
+      await sleep(backoffMs(attempt - 1, PAUSE), signal);
+      passage = await invite(signal);
+    }
+  }
 }
 
 /**

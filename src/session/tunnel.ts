@@ -12,10 +12,10 @@ import type { Acl } from '../wire/acl.js';
 import type { TunnelHello } from '../wire/tunnel-hello.js';
 import { TUNNEL_RECONNECT_MS } from '../wire/tunnel-limits.js';
 import { type ExportSpec, formatExport, type ImportSpec, type TunnelTarget } from '../wire/tunnel-target.js';
-import { declineResumption, greetOver } from './carrying.js';
+import { declineResumption } from './carrying.js';
 import type { LivingTunnels } from './living.js';
 import type { Passage } from './passage.js';
-import { bringBack, seekDirect } from './reconnecting.js';
+import { bringBack, greetFirst, seekDirect } from './reconnecting.js';
 import type { SessionSettings } from './settings.js';
 import { upgradeToTcp } from './tcp-upgrade.js';
 import type { TubusUse } from './tubus.js';
@@ -61,13 +61,12 @@ export interface Returning {
  * @throws AwlError TUNNEL_REFUSED, TUNNEL_BIND, TUNNEL_LOST; TUNNEL_FORGOTTEN if the peer was started anew meanwhile
  */
 export async function runTunnel(
-  passage: Passage,
+  won: Passage,
   wanted: TunnelSettings,
   settings: SessionSettings,
   entrance: Entrance,
   returning: Returning = {},
 ): Promise<number> {
-  const log = (settings.log ?? silentLogger).child(passage.session);
   const reconnectMs = wanted.reconnectMs ?? TUNNEL_RECONNECT_MS;
   const { rules } = wanted;
   const hello: TunnelHello = {
@@ -76,7 +75,13 @@ export async function runTunnel(
     ...(rules && { any: true }),
     ...(!wanted.udpOnly && { tcp: true }),
   };
-  const greeted = await greetOver(passage, hello, settings.signal);
+  const { passage, greeted } = await greetFirst(won, hello, {
+    ...(returning.invite && { invite: returning.invite }),
+    ...(settings.signal && { signal: settings.signal }),
+    onBroken: ({ session }) => settings.board?.forget(session),
+    log: (settings.log ?? silentLogger).child(won.session),
+  });
+  const log = (settings.log ?? silentLogger).child(passage.session);
   const { resume, keeps } = greeted.hello;
   if (resume || returning.only) {
     const tunnel = resume && returning.living?.find(resume, passage);

@@ -49,6 +49,32 @@ test('forged packets on the path cost a new path at most: every byte arrives, an
   expect(await session).toBe(0);
 });
 
+test.each<[what: string, byInviter: boolean, make: Make]>([
+  ['a reset', true, (packet) => [forge(packet, UDX.destroy)]],
+  ['a reset toward the inviter', false, (packet) => [forge(packet, UDX.destroy)]],
+  ['other bytes', true, (packet) => [forge(packet, UDX.data, { body: randomBytes(60) })]],
+])(
+  'forged beside the very first words, %s costs another path, not the session',
+  async (_what, byInviter, make) => {
+    let left = 2;
+    const { forger, session, stop, dial } = await forgedTunnel(undefined, (packet, fromInviter) => {
+      if (left === 0 || fromInviter !== byInviter) return undefined;
+      left -= 1;
+      return { packets: make(packet) };
+    });
+    // Where only one side has got the other's words, what connects at once is reset with that path.
+    const works = () =>
+      echoes(dial(), 10_000).then(
+        () => true,
+        () => false,
+      );
+    await expect.poll(works, { timeout: 40_000, interval: 200 }).toBe(true);
+    expect(forger.forged).toBe(2);
+    stop.abort();
+    expect(await session).toBe(0);
+  },
+);
+
 test('where every path is cut the inviter gives up after nine, and says why', async () => {
   const { alice, forger, session, client } = await forgedTunnel();
   client.on('data', () => {});

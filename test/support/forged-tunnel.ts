@@ -13,9 +13,9 @@ import { type Machine, makeWorld, until } from './world.js';
 
 /**
  * alice imports bob's echo; every datagram of theirs passes a forger. `forget` makes bob what he would be after a
- * crash: somebody who knows nothing of the tunnels before.
+ * crash: somebody who knows nothing of the tunnels before. `attack` is there from the very first datagram.
  */
-export async function forgedTunnel(streams?: StdioStreams) {
+export async function forgedTunnel(streams?: StdioStreams, attack?: Attack) {
   const world = await makeWorld('alice@example.org/laptop', 'bob@example.org/nas');
   onTestFinished(() => world.close());
   const [alice, bob] = world.machines as [Machine, Machine];
@@ -24,6 +24,7 @@ export async function forgedTunnel(streams?: StdioStreams) {
   const free = await serve(() => {});
   await free.close();
   const forger = new Forger();
+  forger.attack = attack;
   onTestFinished(() => forger.close());
   const [stop, stopAccepting] = [new AbortController(), new AbortController()];
   let living = new LivingTunnels();
