@@ -38,21 +38,23 @@ export function gridPage(types, results, hopeless) {
   ].join('\n');
 }
 
-const rank = ({ delay, loss }) => (loss ? 2 : 0) + (delay ? 1 : 0);
+const rank = ({ delay, loss }) => (loss ? 2 + Number.parseFloat(loss) : 0) + (delay ? 1 : 0);
+
+/** From one side to the other, over both access links, in per cent. */
+const lostOf = (loss) => (100 * (1 - (1 - Number.parseFloat(loss) / 100) ** 2)).toFixed(0);
 
 function title({ delay, loss }) {
   if (!delay && !loss) return 'Without delay and loss';
   const rtt = delay && `a round trip of ${4 * Number.parseFloat(delay)} ms`;
-  return `With ${[rtt, loss && `a loss of ${loss}`].filter(Boolean).join(' and ')}`;
+  return `With ${[rtt, loss && `${lostOf(loss)} % lost from one side to the other`].filter(Boolean).join(' and ')}`;
 }
 
 function describe({ hops, delay, loss }) {
-  const lost = loss && 100 * (1 - (1 - Number.parseFloat(loss) / 100) ** 2);
   const parts = [
     `${hops} routers between the NATs`,
     `${delay ?? 'no'} delay one way on each access link`,
     loss
-      ? `${loss} of the datagrams lost on each access link in each direction, so ${lost.toFixed(0)} % from one side to the other`
+      ? `${loss} of the datagrams lost on each access link in each direction, so ${lostOf(loss)} % from one side to the other`
       : 'no loss',
   ];
   return `${parts.join(', ')}.`;

@@ -6,7 +6,6 @@ import { type Probe, probe } from '../stun/probe.js';
 import { resolveServers } from '../stun/resolve.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { sleep } from '../util/sleep.js';
-import type { Candidate } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
 import { askPeer } from './asking.js';
 import { Gathering } from './candidates.js';
@@ -23,7 +22,7 @@ import { newSessionId } from './session-id.js';
 import type { SessionSettings } from './settings.js';
 import { bindSockets, closeSockets, type SessionSockets } from './sockets.js';
 import { natOfPeer, ownTerms, tcpMapping } from './terms.js';
-import { type Named, type NamingParts, nameFor, windTo } from './told.js';
+import { foretold, type Named, type NamingParts, nameFor, windTo } from './told.js';
 
 /** How long a letter waits for answers that are late, or were lost and asked for anew, where it would not say how the NAT maps. */
 const MAPPING_GRACE_MS = 500;
@@ -123,18 +122,15 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
       bindAddress: socket.local.address,
     };
     const named: Named = terms ? { told: 'reflexive', endpoint: outer } : await nameFor(naming);
-    // A peer that reads them does not mind the reference.
-    const foretold: readonly Candidate[] =
-      named.told === 'predicted' ? [{ type: 'predicted', endpoint: named.endpoint }] : [];
-    const candidates = () => [...gathering.list(outer), ...foretold, ...relays];
-    const asking = askPeer({
+    const candidates = () => [...gathering.list(outer), ...foretold(named), ...relays];
+    const answered = await askPeer({
       ...{ context, session, host, peer, outer: named.endpoint, own, preparing, begun, log, signal },
       ...(terms && { terms }),
       nat: () => measuring.current(),
       candidates,
       fresh,
     });
-    const { opened: answer, invite, plexus } = await asking;
+    const { opened: answer, invite, plexus } = answered;
     if (plexus && named.told === 'predicted') await windTo(named, naming);
     const keys = shareKeys(own, answer, { invite, accept: answer.digest });
     return await meet({

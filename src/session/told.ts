@@ -7,6 +7,7 @@ import { portAfter, stepsBetween } from '../punch/ports.js';
 import { bind, newStunId } from '../stun/client.js';
 import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import { UdpSocket } from '../util/udp.js';
+import type { Candidate } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
 import { encodeStun } from '../wire/stun.js';
 
@@ -22,6 +23,11 @@ const WIND_ROUNDS = 6;
 export interface Named {
   readonly told: Told;
   readonly endpoint: Endpoint;
+}
+
+/** What tells a peer which reads candidates that the reference names a port to come. */
+export function foretold({ told, endpoint }: Named): readonly Candidate[] {
+  return told === 'predicted' ? [{ type: 'predicted', endpoint }] : [];
 }
 
 export interface NamingParts {

@@ -103,10 +103,26 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3'))('awl doctor behind real 
     return { status, stdout, ms: Number(stderr) };
   }
 
-  test.each(EXPECTED)('%s is recognised', async (type, report) => {
-    await inLab(type, ['192.0.2.10', '192.0.2.11'], async (built) => {
+  /** The tests have a second: what a busy machine answers later is not measured, which is no mistake, so that they are made again. */
+  async function measured(built: Lab, report: object, hops: number | null) {
+    const whole = { ...report, hops };
+    for (let tries = 1; ; tries++) {
       const { status, stdout, ms } = await doctor(built, 'json', '192.0.2.10');
       const result = JSON.parse(stdout);
+      const found: Record<string, unknown> = { ...result.report, hops: result.hops };
+      const missing = Object.entries(whole).filter(
+        ([name, value]) =>
+          found[name] !== value && [undefined, null, 'not-measured'].includes(found[name] as string),
+      );
+      if (missing.length === 0 || tries === 6) return { status, result, ms };
+      // What was measured is right in every try.
+      expect({ ...found, ...Object.fromEntries(missing) }).toEqual(whole);
+    }
+  }
+
+  test.each(EXPECTED)('%s is recognised', async (type, report) => {
+    await inLab(type, ['192.0.2.10', '192.0.2.11'], async (built) => {
+      const { status, result, ms } = await measured(built, report, HOPS[type] ?? null);
       expect(result.report).toEqual(report);
       expect(result.hops).toBe(HOPS[type] ?? null);
       expect(status).toBe(0);

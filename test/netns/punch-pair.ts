@@ -13,6 +13,8 @@ export interface SideResult {
   readonly code?: string;
   readonly message?: string;
   readonly hint?: string;
+  /** Where it failed: how long it took. */
+  readonly punchMs?: number;
   readonly peer?: string;
   readonly how?: string;
   readonly confirmed?: boolean;
