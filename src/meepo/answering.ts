@@ -2,8 +2,15 @@ import { AwlError, errorText } from '../errors.js';
 import type { Logger } from '../log.js';
 import { declineResumption, greetOver } from '../session/carrying.js';
 import type { SideWord } from '../session/side.js';
-import { type Descriptor, type OfferSecret, openOffer, sealAnswer } from '../wire/meepo/descriptor.js';
+import {
+  type Descriptor,
+  type OfferSecret,
+  openOffer,
+  sealAnswerBy,
+  verifyDescriptor,
+} from '../wire/meepo/descriptor.js';
 import type { MeepoKeys } from '../wire/meepo/keys.js';
+import { isFor, isFresh, makeStandIn, type StandIn } from '../wire/meepo/stand-in.js';
 import type { Dialling } from './dialling.js';
 import { OFFERS_MAX, OFFERS_PER_PEER, OFFERS_SEEN } from './limits.js';
 import { HELLO } from './passage-link.js';
@@ -47,16 +54,24 @@ export class Answering {
   readonly #pending = new Set<Transport | PassageHalf>();
   readonly #seen = new Seen(OFFERS_SEEN);
   readonly #rate = new Map<string, number[]>();
+  /** Where an ssh-agent has our key: what offers are sealed to in its place. */
+  #made: Promise<StandIn> | undefined;
 
   constructor(options: AnsweringOptions) {
     this.#options = options;
   }
 
-  /** @throws AwlError MESSAGE_MALFORMED, MESSAGE_REPLAYED, LIMIT_REACHED; STUN_UNREACHABLE */
+  /** @throws AwlError MESSAGE_MALFORMED, MESSAGE_REPLAYED, LIMIT_REACHED; STUN_UNREACHABLE; IDENTITY_INVALID as the agent */
   async answer(descriptor: Descriptor): Promise<Descriptor> {
     const { keys, passages, dialling, closing } = this.#options;
-    const { sdp, secret } = openOffer(keys, descriptor);
     const peer = descriptor.ID;
+    const standIn = keys.signer && (await this.#standIn(keys));
+    if (standIn && !isFor(descriptor, standIn)) {
+      // It cannot be opened: the caller is told what it could be sealed to.
+      verifyDescriptor(descriptor);
+      return standIn.descriptor;
+    }
+    const { sdp, secret } = openOffer(standIn?.keys ?? keys, descriptor);
     if (peer === keys.id) throw new AwlError('MESSAGE_MALFORMED', 'an offer of our own came back');
     if (!this.#seen.add(descriptor.UserData['randPubk'] ?? '')) {
       throw new AwlError('MESSAGE_REPLAYED', 'the offer came before');
@@ -70,7 +85,7 @@ export class Answering {
     if (theirs && half) return this.#withPath(offered, half, theirs);
     if (hasMedia(sdp)) return this.#withWebrtc(offered, attribute !== undefined);
     if (attribute === undefined) throw new AwlError('MESSAGE_MALFORMED', 'the offer offers nothing');
-    return sealAnswer(keys, secret, withAwlAttribute(BARE_SDP, NO_WORD));
+    return sealAnswerBy(keys, secret, withAwlAttribute(BARE_SDP, NO_WORD));
   }
 
   async close(): Promise<void> {
@@ -78,7 +93,19 @@ export class Answering {
     await Promise.all(all.map((one) => ('side' in one ? one.side.close() : one.close())));
   }
 
-  #withPath(offered: Offered, half: PassageHalf, theirs: SideWord): Descriptor {
+  /** One signature of the agent serves half a day's callers. */
+  async #standIn(keys: MeepoKeys): Promise<StandIn> {
+    const now = Date.now();
+    const known = await this.#made;
+    if (known && isFresh(known, now)) return known;
+    this.#made = makeStandIn(keys, now);
+    this.#made.catch(() => {
+      this.#made = undefined;
+    });
+    return this.#made;
+  }
+
+  #withPath(offered: Offered, half: PassageHalf, theirs: SideWord): Promise<Descriptor> {
     const { keys, log } = this.#options;
     const { peer, secret } = offered;
     const answer = withAwlAttribute(BARE_SDP, half.word);
@@ -89,7 +116,7 @@ export class Answering {
         this.#pending.delete(half);
         return half.side.close();
       });
-    return sealAnswer(keys, secret, answer);
+    return sealAnswerBy(keys, secret, answer);
   }
 
   async #meet(offered: Offered, half: PassageHalf, theirs: SideWord, answer: string): Promise<void> {
@@ -126,7 +153,7 @@ export class Answering {
       void settle(transport)
         .catch((error: unknown) => log.debug(`transport from ${peer}: ${errorText(error)}`))
         .finally(() => this.#pending.delete(transport));
-      return sealAnswer(keys, secret, withAwlAttribute(begun.sdp, NO_WORD));
+      return await sealAnswerBy(keys, secret, withAwlAttribute(begun.sdp, NO_WORD));
     } catch (error) {
       this.#pending.delete(transport);
       await transport.close();

@@ -6,6 +6,7 @@ import type { SideWord } from '../session/side.js';
 import { deadline, sleep } from '../util/sleep.js';
 import { type Descriptor, type OfferSecret, openAnswer, sealOfferBy } from '../wire/meepo/descriptor.js';
 import type { MeepoKeys } from '../wire/meepo/keys.js';
+import { readStandIn } from '../wire/meepo/stand-in.js';
 import { CONNECT_MS, FALLBACK_MS, OFFERS_SEEN } from './limits.js';
 import { HELLO } from './passage-link.js';
 import { NO_WORD } from './passage-word.js';
@@ -225,8 +226,15 @@ export class Dialling {
   async #ask(peer: string, sdp: string, word: string): Promise<Asked> {
     const { keys, carry, passages } = this.#options;
     const offer = withAwlAttribute(sdp, word);
-    const { descriptor, secret } = await sealOfferBy(keys, peer, offer);
-    const answer = openAnswer(peer, secret, await carry(peer, descriptor));
+    let sealed = await sealOfferBy(keys, peer, offer);
+    let answered = await carry(peer, sealed.descriptor);
+    const standIn = readStandIn(peer, answered, Date.now());
+    if (standIn) {
+      sealed = await sealOfferBy(keys, peer, offer, standIn);
+      answered = await carry(peer, sealed.descriptor);
+    }
+    const { secret } = sealed;
+    const answer = openAnswer(peer, secret, answered);
     const attribute = awlAttribute(answer);
     this.learn(peer, attribute !== undefined);
     return { offer, answer, secret, isAwl: attribute !== undefined, theirs: passages?.read(attribute) };

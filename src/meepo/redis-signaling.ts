@@ -25,6 +25,8 @@ export interface RedisSignalingOptions {
   readonly id: string;
   readonly place: RedisPlace;
   readonly answer: AnswerOffer;
+  /** All addresses of the server's name; by default as DNS and the system have it. */
+  readonly lookup?: typeof addressesOf;
   readonly log: Logger;
 }
 
@@ -122,11 +124,11 @@ export class RedisSignaling implements Signaler {
   /** Follows the addresses of the server's name until the end. */
   async #keep(): Promise<void> {
     const { signal } = this.#closing;
-    const { place, log } = this.#options;
+    const { place, log, lookup = addressesOf } = this.#options;
     let told = false;
     while (!signal.aborted) {
       try {
-        const addresses = await addressesOf(place.host, signal);
+        const addresses = await lookup(place.host, signal);
         for (const address of addresses) if (!this.#offices.has(address)) await this.#open(address);
         for (const [address, { ready }] of this.#offices) {
           if (!addresses.includes(address) && !ready) this.#leave(address);

@@ -1,5 +1,6 @@
 import { AwlError, errorText } from '../errors.js';
 import type { Logger } from '../log.js';
+import { sleep } from '../util/sleep.js';
 import type { Descriptor } from '../wire/meepo/descriptor.js';
 
 /** A way by which offers reach peers that there is no path to yet. */
@@ -19,7 +20,10 @@ export interface Signaler {
 /** Answers an offer that arrived. What it throws is told to the peer if the offer is really the peer's. */
 export type AnswerOffer = (offer: Descriptor) => Promise<Descriptor>;
 
-/** All ways to signal, tried in their order. */
+/** A way that has not answered so soon is not waited for: neighbours that know nobody stay silent for long. */
+const HEAD_START_MS = 300;
+
+/** All ways to signal, begun one after the other; the first answer counts. */
 export class Signaling {
   readonly #signalers: () => readonly Signaler[];
   readonly #log: Logger;
@@ -36,19 +40,45 @@ export class Signaling {
     await Promise.all(this.#signalers().map((signaler) => signaler.refresh?.()));
   }
 
-  /** The first way that brings an answer. @throws AwlError MEEPO_UNAVAILABLE, MEEPO_REFUSED */
+  /** An offer may come by several ways; whoever it is for takes one of them. @throws AwlError MEEPO_UNAVAILABLE, MEEPO_REFUSED */
   async carry(peer: string, offer: Descriptor): Promise<Descriptor> {
-    let last: unknown = new AwlError('MEEPO_UNAVAILABLE', 'no signaling is configured', {
-      hint: 'set signaling.url: awl meepo config set signaling.url=redis://HOST:PORT/1',
-    });
-    for (const signaler of this.#signalers()) {
-      try {
-        return await signaler.wire(peer, offer, this.#closing);
-      } catch (error) {
-        this.#log.debug(`signaling to ${peer} by ${signaler.name}: ${errorText(error)}`);
-        last = error;
-      }
+    const signalers = this.#signalers();
+    if (signalers.length === 0) {
+      throw new AwlError('MEEPO_UNAVAILABLE', 'no signaling is configured', {
+        hint: 'set signaling.url: awl meepo config set signaling.url=redis://HOST:PORT/1',
+      });
     }
-    throw last;
+    const answered = new AbortController();
+    const signal = AbortSignal.any([this.#closing, answered.signal]);
+    let turn = Promise.resolve();
+    const tries = signalers.map((signaler) => {
+      const begun = turn;
+      const tried = begun.then(() => this.#try(signaler, peer, offer, signal));
+      turn = Promise.race([
+        tried.then(
+          () => {},
+          () => {},
+        ),
+        begun.then(() => sleep(HEAD_START_MS, signal)).catch(() => {}),
+      ]);
+      return tried;
+    });
+    try {
+      return await Promise.any(tries);
+    } catch (error) {
+      throw error instanceof AggregateError ? error.errors.at(-1) : error;
+    } finally {
+      answered.abort(new Error('another way was quicker'));
+    }
+  }
+
+  async #try(signaler: Signaler, peer: string, offer: Descriptor, signal: AbortSignal): Promise<Descriptor> {
+    signal.throwIfAborted();
+    try {
+      return await signaler.wire(peer, offer, signal);
+    } catch (error) {
+      if (!signal.aborted) this.#log.debug(`signaling to ${peer} by ${signaler.name}: ${errorText(error)}`);
+      throw error;
+    }
   }
 }

@@ -5,7 +5,7 @@ import type { AnswerOffer } from '../../src/meepo/signaling.js';
 import { parseRedisUrl } from '../../src/rendezvous/meepo/place.js';
 import { openRedis, type RedisLink } from '../../src/rendezvous/meepo/redis.js';
 import { REPLY_MAX_BYTES } from '../../src/rendezvous/meepo/redis-inside.js';
-import { openOffer, sealAnswer, sealOffer } from '../../src/wire/meepo/descriptor.js';
+import { openAnswer, openOffer, sealAnswer, sealOffer } from '../../src/wire/meepo/descriptor.js';
 import { EVENT_MAX_CHARS, encodeEvent, type MeepoEvent } from '../../src/wire/meepo/event.js';
 import { meepoKeys } from '../../src/wire/meepo/keys.js';
 import { bulk, type FakeRedis, fakeRedis } from '../support/fake-redis.js';
@@ -97,4 +97,35 @@ test('every message that is none is counted and answered by nothing; a good one 
   expect(await until(() => signaling.strays === bad.length + 1)).toBe(true);
   expect(said).toEqual([`meepo.engine.${alice.id}`]);
   expect(signaling.status).toMatchObject({ name: 'redis', ready: true });
+});
+
+test('all addresses of a name are used: a dead one holds nobody up, and what comes by two is answered once', async () => {
+  const first = await server();
+  const { port } = first;
+  const second = await server(undefined, { host: '127.0.0.2', port });
+  const [alice, bob] = [meepoKeys(), meepoKeys()];
+  let answered = 0;
+  const answer: AnswerOffer = async (offer) => {
+    answered += 1;
+    return sealAnswer(bob, openOffer(bob, offer).secret, 'v=0 answer');
+  };
+  const lookup = async () => ['127.0.0.3', '127.0.0.1', '127.0.0.2'];
+  const of = (id: string) => {
+    const signaling = new RedisSignaling({ id, place: place(first), answer, lookup, log: silentLogger });
+    open.push(signaling);
+    return signaling;
+  };
+  const [ours, theirs] = [of(alice.id), of(bob.id)];
+  const call = async () => {
+    const { descriptor, secret } = sealOffer(alice, bob.id, 'v=0');
+    return openAnswer(bob.id, secret, await ours.wire(bob.id, descriptor, AbortSignal.timeout(20_000)));
+  };
+  expect(await until(() => ours.ready === 2 && theirs.ready === 2)).toBe(true);
+  expect(await until(() => [first, second].every((one) => one.channels.size === 2))).toBe(true);
+  expect(await call()).toBe('v=0 answer');
+  expect(answered).toBe(1);
+  await first.close();
+  expect(await until(() => ours.ready === 1 && theirs.ready === 1)).toBe(true);
+  expect(await call()).toBe('v=0 answer');
+  expect(answered).toBe(2);
 });

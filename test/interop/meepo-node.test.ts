@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MeepoNode } from '../../src/meepo/node.js';
-import { meepoKeys } from '../../src/wire/meepo/keys.js';
+import { meepoKeys, meepoSign } from '../../src/wire/meepo/keys.js';
 import { digestService, loopbackNode, sendThrough, until } from '../support/meepo-nodes.js';
 import { needs } from '../support/needs.js';
 import { type RedisServer, redisServer } from '../support/redis-server.js';
@@ -53,6 +53,21 @@ describe.skipIf(!needs('redis-server'))('two awl nodes over a Redis server', () 
       connect(Number(port), host).on('error', resolve).write('x');
     });
     expect(error.code).toBe('ECONNRESET');
+  });
+
+  test('a node that can only sign, as with an ssh-agent, is called by another awl', async () => {
+    const { seed, ...whole } = meepoKeys();
+    const keys = { ...whole, seed: Buffer.alloc(0), signer: async (text: Buffer) => meepoSign(seed, text) };
+    const signing = loopbackNode(redis.url, { keys });
+    try {
+      const hears = () => redis.ask('PUBSUB', 'NUMSUB', `meepo.engine.${keys.id}`);
+      await expect.poll(hears, { timeout: 10_000 }).toMatch(/:1\r\n$/);
+      const made = await bob.teleport({ peer: keys.id, remote: service.at });
+      const { sent, got } = await sendThrough(made.source.address, BYTES);
+      expect(got).toBe(sent);
+    } finally {
+      await signing.close();
+    }
   });
 
   test('nobody but its two ends closes a teleportation', async () => {

@@ -6,6 +6,8 @@ export interface FakeRedis {
   readonly port: number;
   /** Connections so far. */
   connections: number;
+  /** What somebody subscribed to. */
+  readonly channels: ReadonlySet<string>;
   /** Says something to whoever subscribed to a channel. */
   publish(channel: string, text: string): void;
   close(): Promise<void>;
@@ -38,6 +40,7 @@ function commandsOf(text: string): { commands: string[][]; rest: string } {
 /** @param answer what to say to a command instead of the ordinary answer, as bytes of the wire */
 export async function fakeRedis(
   answer: (words: readonly string[], socket: Socket) => string | Buffer | undefined = () => undefined,
+  at: { readonly host?: string; readonly port?: number } = {},
 ): Promise<FakeRedis> {
   const heard = new Map<string, Set<Socket>>();
   const sockets = new Set<Socket>();
@@ -66,17 +69,21 @@ export async function fakeRedis(
       waiting = rest;
       for (const words of commands) socket.write(answer(words, socket) ?? ordinary(words, socket));
     });
-  }).listen(0, '127.0.0.1');
+  }).listen(at.port ?? 0, at.host ?? '127.0.0.1');
   await once(server, 'listening');
   const fake: FakeRedis = {
     port: (server.address() as AddressInfo).port,
     connections: 0,
+    get channels() {
+      return new Set(heard.keys());
+    },
     publish(channel, text) {
       const message = `*3\r\n${bulk('message')}${bulk(channel)}${bulk(text)}`;
       for (const socket of heard.get(channel) ?? []) socket.write(message);
     },
     async close() {
       for (const socket of sockets) socket.destroy();
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },

@@ -135,7 +135,7 @@ async function identityText(file: string, { io, signal }: NodeCheckOptions): Pro
   // The rest, others' rights above all, is judged as serve does.
   const { keys } = await loadIdentity(file, undefined, signal, io.env['SSH_AUTH_SOCK']);
   if (keys.signer)
-    return `${keys.id}, whose key the ssh-agent has: this node calls others and cannot be called`;
+    return `${keys.id}, whose key the ssh-agent has: real Meepo nodes cannot call this one, awl nodes can`;
   return `${keys.id} in ${file}, which only you can read`;
 }
 

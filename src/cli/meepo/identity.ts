@@ -81,8 +81,9 @@ function askPassphrase(prompt: string, signal: AbortSignal): Promise<string> {
       }
       return undefined;
     };
-    stderr.write(prompt);
+    // Nothing of what is typed ahead is shown either.
     stdin.setRawMode(true);
+    stderr.write(prompt);
     stdin.resume();
     stdin.on('data', onData);
     signal.addEventListener('abort', onAbort, { once: true });

@@ -40,7 +40,7 @@ const LEAN = ['--max-semi-space-size=2'];
 const LEVELS: Readonly<Record<string, LogLevel>> = { panic: 'fatal', warn: 'warning' };
 
 const AGENT_NOTE =
-  'the key is in the ssh-agent, which cannot open offers: this node calls others and cannot be called';
+  'the key is in the ssh-agent, which cannot open offers: real Meepo nodes cannot call this one, awl nodes can';
 
 interface Plan {
   readonly config: MeepoConfig;

@@ -74,10 +74,16 @@ export interface SealedOffer {
   readonly secret: OfferSecret;
 }
 
-function unsignedOffer(keys: MeepoKeys, peer: string, sdp: string): SealedOffer {
+function unsignedOffer(keys: MeepoKeys, peer: string, sdp: string, to?: Buffer): SealedOffer {
   const once = meepoKeys();
-  const secret = { key: meepoShared(parseMeepoId(peer), once.seed), nonce: randomBytes(NONCE_BYTES) };
-  const data = { ct: seal(secret, 1, sdp), nonce: secret.nonce, randPubk: once.publicKey };
+  const key = meepoShared(to ?? parseMeepoId(peer), once.seed);
+  const secret = { key, nonce: randomBytes(NONCE_BYTES) };
+  const data = {
+    ct: seal(secret, 1, sdp),
+    nonce: secret.nonce,
+    randPubk: once.publicKey,
+    ...(to && { awlTo: to }),
+  };
   return { descriptor: unsigned(keys, data), secret };
 }
 
@@ -87,14 +93,31 @@ export function sealOffer(keys: MeepoKeys, peer: string, sdp: string): SealedOff
   return { descriptor: signed(keys, descriptor), secret };
 }
 
-/** {@link sealOffer} with a key that may be in an agent. */
-export async function sealOfferBy(keys: MeepoKeys, peer: string, sdp: string): Promise<SealedOffer> {
-  const { descriptor, secret } = unsignedOffer(keys, peer, sdp);
+/**
+ * {@link sealOffer} with a key that may be in an agent.
+ * @param to the key that the peer named in the place of its own ({@link StandIn})
+ */
+export async function sealOfferBy(
+  keys: MeepoKeys,
+  peer: string,
+  sdp: string,
+  to?: Buffer,
+): Promise<SealedOffer> {
+  const { descriptor, secret } = unsignedOffer(keys, peer, sdp, to);
   return { descriptor: withSignature(descriptor, await signBy(keys, signedBytes(descriptor))), secret };
 }
 
+/** A descriptor of these values, signed by a key that may be in an agent. */
+export async function signDescriptorBy(
+  keys: MeepoKeys,
+  data: Readonly<Record<string, Buffer>>,
+): Promise<Descriptor> {
+  const bare = unsigned(keys, data);
+  return withSignature(bare, await signBy(keys, signedBytes(bare)));
+}
+
 /**
- * Verifies and opens an offer that was sealed to us.
+ * Verifies and opens an offer that was sealed to us; `keys` are those of our stand-in where it is sealed to that.
  * @throws AwlError MESSAGE_MALFORMED, MESSAGE_NOT_PINNED; MEEPO_REFUSED where an agent has the key
  */
 export function openOffer(
@@ -103,10 +126,7 @@ export function openOffer(
 ): { readonly sdp: string; readonly secret: OfferSecret } {
   verifyDescriptor(descriptor);
   if (keys.signer) {
-    throw new AwlError(
-      'MEEPO_REFUSED',
-      'this node calls others and cannot be called: its key is in an ssh-agent',
-    );
+    throw new AwlError('MEEPO_REFUSED', 'only awl nodes can call this one: its key is in an ssh-agent');
   }
   const data = descriptor.UserData;
   const once = readBase64(data['randPubk'], 'randPubk');
@@ -124,6 +144,11 @@ export function openOffer(
 /** Seals the answer to an offer, as the real one does: with the offer's key and nonce. */
 export function sealAnswer(keys: MeepoKeys, secret: OfferSecret, sdp: string): Descriptor {
   return signed(keys, unsigned(keys, { ct: seal(secret, 3, sdp) }));
+}
+
+/** {@link sealAnswer} with a key that may be in an agent. */
+export function sealAnswerBy(keys: MeepoKeys, secret: OfferSecret, sdp: string): Promise<Descriptor> {
+  return signDescriptorBy(keys, { ct: seal(secret, 3, sdp) });
 }
 
 /**

@@ -12,11 +12,13 @@ import {
   openAnswer,
   openOffer,
   sealAnswer,
+  sealAnswerBy,
   sealOffer,
   sealOfferBy,
 } from '../../../src/wire/meepo/descriptor.js';
 import { meepoKeys } from '../../../src/wire/meepo/keys.js';
 import { formatKeyFile } from '../../../src/wire/meepo/openssh.js';
+import { isFor, makeStandIn, readStandIn } from '../../../src/wire/meepo/stand-in.js';
 import {
   agentHas,
   encodeSignRequest,
@@ -45,7 +47,7 @@ async function liar(folder: string, answer: Buffer) {
 }
 
 test.skipIf(!needs('ssh-agent', 'ssh-add'))(
-  'a node whose key a real ssh-agent has can call and speak, and cannot be called',
+  'a node whose key a real ssh-agent has can call and speak, and is called by a key that the agent signed',
   async () => {
     const folder = tempDir();
     const path = join(folder, 'agent');
@@ -72,10 +74,19 @@ test.skipIf(!needs('ssh-agent', 'ssh-add'))(
       expect(body.has('Nonce')).toBe(true);
       await alice.transport.close();
       await other.transport.close();
-      // It cannot be called, and says so in words.
+      // It opens nothing, and says so in words, but what is sealed to a key that the agent has signed.
       expect(() => openOffer(own, sealOffer(bob, own.id, 'v=0').descriptor)).toThrow(
         'its key is in an ssh-agent',
       );
+      const now = Date.now();
+      const standIn = await makeStandIn(own, now);
+      const to = readStandIn(own.id, standIn.descriptor, now);
+      const call = await sealOfferBy(bob, own.id, 'v=0 call', to);
+      expect(isFor(call.descriptor, standIn)).toBe(true);
+      const heard = openOffer(standIn.keys, call.descriptor);
+      const answer = await sealAnswerBy(own, heard.secret, 'v=0 well');
+      expect([heard.sdp, openAnswer(own.id, call.secret, answer)]).toEqual(['v=0 call', 'v=0 well']);
+      expect(readStandIn(own.id, answer, now)).toBeUndefined();
       // A key that the agent has not.
       await expect(agentKeys(path, meepoKeys().publicKey)).rejects.toMatchObject({
         code: 'IDENTITY_INVALID',
@@ -85,6 +96,24 @@ test.skipIf(!needs('ssh-agent', 'ssh-add'))(
     }
   },
 );
+
+test('a key in the place of the own is the peer’s, signed, and of today; an offer that is not sealed to it is for somebody else', async () => {
+  const [bob, eve] = [meepoKeys(), meepoKeys()];
+  const now = Date.now();
+  const { descriptor, until: end } = await makeStandIn(keys, now);
+  expect(readStandIn(keys.id, descriptor, end)).toHaveLength(32);
+  expect(() => readStandIn(keys.id, descriptor, end + 3_600_000)).toThrow('too old');
+  expect(() => readStandIn(bob.id, descriptor, now)).toThrow('somebody else');
+  const other = (await makeStandIn(eve, now)).descriptor.UserData;
+  for (const UserData of [
+    other,
+    { ...descriptor.UserData, awlKey: other['awlKey'] ?? '' },
+    { ...descriptor.UserData, awlUntil: 'OTk5OTk5OTk5OTk5' },
+  ]) {
+    expect(() => readStandIn(keys.id, { ID: keys.id, UserData }, now)).toThrow('incorrect signature');
+  }
+  expect(isFor(sealOffer(bob, keys.id, 'v=0').descriptor, await makeStandIn(keys, now))).toBe(false);
+});
 
 test('a public key without an agent, and agents that are none or sign something else, are named errors', async () => {
   const folder = tempDir();
