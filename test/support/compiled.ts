@@ -23,6 +23,8 @@ export async function compile(...files: string[]): Promise<Compiled> {
       rootDir: join(ROOT, 'src'),
       declaration: false,
       noEmit: false,
+      // Types have a check of their own; this is twice as fast.
+      noCheck: true,
       typeRoots: [join(ROOT, 'node_modules/@types')],
     },
     files: files.map((file) => join(ROOT, 'src', file)),
