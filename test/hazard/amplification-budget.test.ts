@@ -3,9 +3,8 @@ import { AMPLIFICATION_FACTOR, SILENT_MAX_BYTES, STRAY_MAX_BYTES } from '../../s
 import { directionKey, encodeConfirm } from '../../src/wire/confirm.js';
 import { encodeFrame } from '../../src/wire/handshake.js';
 import { Random } from '../natsim/random.js';
-import { machine, scene } from '../natsim/scene.js';
+import { machine, QUIET, scene } from '../natsim/scene.js';
 
-const QUIET = { loss: 0, duplicate: 0, delay: 20, jitter: 0, hops: 8 };
 const VICTIM = { address: '198.51.100.200', port: 9000 };
 
 type Case = readonly [string, 'announced' | 'stray', boolean];

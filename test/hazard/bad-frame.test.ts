@@ -1,14 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Random } from '../natsim/random.js';
-import { machine, reaches, scene, TIMEOUT_MS } from '../natsim/scene.js';
-
-const CONE = {
-  mapping: 'endpoint-independent',
-  filtering: 'address-and-port-dependent',
-  ports: 'preserve',
-} as const;
-const QUIET = { loss: 0, duplicate: 0, delay: 20, jitter: 0, hops: 8 };
+import { CONE, machine, QUIET, reaches, scene, TIMEOUT_MS } from '../natsim/scene.js';
 
 test.each([true, false])(
   'wrong, short, long and empty datagrams of the peer endpoint are counted and end nothing (key: %s)',

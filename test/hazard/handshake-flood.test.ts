@@ -1,13 +1,12 @@
 import { expect, test } from 'vitest';
 import { Random } from '../natsim/random.js';
-import { machine, reaches, scene, TIMEOUT_MS } from '../natsim/scene.js';
+import { machine, QUIET, reaches, scene, TIMEOUT_MS } from '../natsim/scene.js';
 
 const CONE = {
   mapping: 'endpoint-independent',
   filtering: 'endpoint-independent',
   ports: 'preserve',
 } as const;
-const QUIET = { loss: 0, duplicate: 0, delay: 20, jitter: 0, hops: 8 };
 const FLOOD = 200_000;
 const FLOOD_MS = 2000;
 

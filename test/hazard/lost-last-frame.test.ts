@@ -2,15 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { decodeFrame } from '../../src/wire/handshake.js';
 import { PlexusInviter } from '../natsim/plexus.js';
 import { Random } from '../natsim/random.js';
-import { machine, scene, TIMEOUT_MS } from '../natsim/scene.js';
+import { CONE, machine, QUIET, scene, TIMEOUT_MS } from '../natsim/scene.js';
 import type { Actor } from '../natsim/world.js';
-
-const CONE = {
-  mapping: 'endpoint-independent',
-  filtering: 'address-and-port-dependent',
-  ports: 'preserve',
-} as const;
-const QUIET = { loss: 0, duplicate: 0, delay: 20, jitter: 0, hops: 8 };
 
 /** An actor whose outgoing datagrams are dropped where `drop` says so. */
 function muzzled<T extends Actor>(actor: T, drop: (data: Buffer, index: number) => boolean): T {

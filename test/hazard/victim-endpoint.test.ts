@@ -7,9 +7,7 @@ import { punch } from '../../src/punch/puncher.js';
 import { UdpSocket } from '../../src/util/udp.js';
 import { KINDS, PAIRS } from '../natsim/kinds.js';
 import { Random } from '../natsim/random.js';
-import { machine, reportOf, scene, TIMEOUT_MS } from '../natsim/scene.js';
-
-const QUIET = { loss: 0, duplicate: 0, delay: 20, jitter: 0, hops: 8 };
+import { machine, QUIET, reportOf, scene, TIMEOUT_MS } from '../natsim/scene.js';
 
 afterEach(() => {
   vi.useRealTimers();

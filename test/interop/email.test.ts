@@ -1,5 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLogger } from '../../src/log.js';
@@ -16,6 +15,7 @@ import {
   invitation,
   Listening,
 } from '../support/backend-contract.js';
+import { certify } from '../support/certify.js';
 import { foreignMail, letterMail } from '../support/mails.js';
 import { MailServer } from '../support/mailserver.js';
 import { needs } from '../support/needs.js';
@@ -39,26 +39,6 @@ async function open(settings: EmailSettings, timing = {}): Promise<Rendezvous> {
 async function closeAll(): Promise<void> {
   for (const rendezvous of opened.splice(0)) await rendezvous.close();
 }
-
-const certificate = (args: string[]) =>
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-days',
-      '2',
-      ...args,
-    ],
-    {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    },
-  ).toString();
 
 describe.skipIf(!needs('dovecot', 'exim4', 'root'))('e-mail over real Dovecot and Exim', () => {
   let server: MailServer;
@@ -182,7 +162,7 @@ describe.skipIf(!needs('dovecot', 'exim4', 'root'))('e-mail over real Dovecot an
   test.each(attempts)(
     '%s trusts no server of another CA, nor the system’s CAs when one is pinned',
     async (_name, attempt) => {
-      const other = certificate(['-subj', '/CN=other CA', '-keyout', '/dev/null']);
+      const other = certify('-subj', '/CN=other CA', '-keyout', '/dev/null');
       const { ca: _ca, ...unpinned } = server.settings('alice');
       for (const settings of [server.settings('alice', { ca: other }), unpinned]) {
         await expect(attempt(await open(settings))).rejects.toMatchObject({
@@ -332,13 +312,7 @@ describe.skipIf(!needs('dovecot', 'exim4', 'root'))('e-mail over real Dovecot an
 
   test('a process that only listens stays under 90 MB', async () => {
     // What users run is compiled; the test runner's own weight must stay out of it.
-    const root = new URL('../../', import.meta.url);
-    const dist = new URL('node_modules/.cache/awl-listening/', root);
-    const entry = 'src/rendezvous/email/backend.ts';
-    const flags =
-      '--ignoreConfig --skipLibCheck --types node --target ES2023 --module NodeNext --rootDir src';
-    const tsc = ['tsc', entry, ...flags.split(' '), '--outDir', dist.pathname];
-    execFileSync('npx', tsc, { cwd: root.pathname, stdio: 'ignore' });
+    const dist = new URL('../../dist/', import.meta.url);
     const script = `
       const { openEmail } = await import(${JSON.stringify(new URL('rendezvous/email/backend.js', dist).href)});
       const { silentLogger } = await import(${JSON.stringify(new URL('log.js', dist).href)});
@@ -358,7 +332,6 @@ describe.skipIf(!needs('dovecot', 'exim4', 'root'))('e-mail over real Dovecot an
       out += chunk;
     });
     await new Promise((resolve) => child.on('close', resolve));
-    rmSync(dist, { recursive: true });
     const mb = Number(out) / 1e6;
     console.log(`RSS of a listening process: ${mb.toFixed(1)} MB`);
     expect(mb).toBeGreaterThan(10);

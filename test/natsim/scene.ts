@@ -14,6 +14,13 @@ import { Host, type Link, World } from './world.js';
 
 export const STUN_SERVER: Endpoint = { address: '192.0.2.10', port: 3478 };
 export const TIMEOUT_MS = 30_000;
+/** The usual home router, and a link on which nothing happens. */
+export const CONE = {
+  mapping: 'endpoint-independent',
+  filtering: 'address-and-port-dependent',
+  ports: 'preserve',
+} as const;
+export const QUIET = { loss: 0, duplicate: 0, delay: 20, jitter: 0, hops: 8 };
 
 /** `none`, one box or two (home, then carrier). */
 export type Boxes = readonly NatType[];

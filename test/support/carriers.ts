@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { ByteStream, Carrier } from '../../src/tunnel/carrier.js';
 import { greet } from '../../src/tunnel/greeting.js';
-import type { ChannelHandler } from '../../src/tunnel/mux.js';
+import { NOBODY } from '../../src/tunnel/mux.js';
 import { Tunnel, type TunnelOptions } from '../../src/tunnel/tunnel.js';
 import { deriveTunnelKeys } from '../../src/wire/tunnel-keys.js';
 
@@ -110,15 +110,6 @@ export function carrierPair(o: { secure?: boolean; piece?: () => number } = {}):
     },
   };
 }
-
-const NOBODY: ChannelHandler = {
-  accepted() {},
-  refused() {},
-  data() {},
-  credit() {},
-  ended() {},
-  reset() {},
-};
 
 /** Two tunnels of one process over a carrier in memory, which `move` replaces. */
 export interface MemoryTunnels {

@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { EmailSettings } from '../../src/rendezvous/email/settings.js';
+import { certify } from './certify.js';
 
 export interface FakeMail {
   uid: number;
@@ -33,18 +33,7 @@ export function selfSigned(): { readonly key: string; readonly cert: string } {
   const dir = mkdtempSync(join(tmpdir(), 'awl-fake-'));
   const [key, cert] = [join(dir, 'key'), join(dir, 'cert')];
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  const args = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-nodes',
-    '-days',
-    '2',
-  ];
-  execFileSync('openssl', [...args, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  certify(...subject, '-keyout', key, '-out', cert);
   certificate = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
   rmSync(dir, { recursive: true });
   return certificate;
