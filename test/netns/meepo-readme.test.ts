@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isDaemonStatus } from '../../src/meepo/status.js';
+import { AWL } from '../support/awl.js';
 import { Lab } from '../support/lab.js';
 import { ROOT } from '../support/lab-mail.js';
 import { until } from '../support/meepo-nodes.js';
@@ -71,13 +72,18 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'redis-server', 'curl', '
       mkdirSync(join(base, 'bin'));
       writeFileSync(join(base, 'bin/ssh'), SSH);
       chmodSync(join(base, 'bin/ssh'), 0o755);
+      const awl = `#!/bin/sh\nexec '${process.execPath}' '${AWL}' "$@"\n`;
+      writeFileSync(join(base, 'bin/awl'), awl, { mode: 0o755 });
       lab = await Lab.up('readme', { lanHosts: 2 });
       for (const who of sides) {
         fresh(who);
         // `ip netns exec` lays these over /etc.
         const etc = join('/etc/netns', lab.ns(who));
         mkdirSync(etc, { recursive: true });
-        writeFileSync(join(etc, 'hosts'), `127.0.0.1 localhost\n${lab.addr['s']} ${SERVER}\n`);
+        writeFileSync(
+          join(etc, 'hosts'),
+          `127.0.0.1 localhost\n${lab.addr['s']} ${SERVER} redis.example.org\n`,
+        );
         writeFileSync(join(etc, 'resolv.conf'), 'nameserver 127.0.0.1\n');
       }
       const redis = ['--bind', '0.0.0.0', '--protected-mode', 'no', '--save', '', '--dir', base];
@@ -97,6 +103,30 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'redis-server', 'curl', '
       }
       rmSync(base, { recursive: true, force: true });
     }, 120_000);
+
+    test('docs/MEEPO.md, its first lines', { timeout: 240_000 }, async () => {
+      sides.forEach(fresh);
+      const text = readFileSync(join(ROOT, 'docs/MEEPO.md'), 'utf8');
+      const lines = (/```sh\n([\s\S]*?)```/.exec(text)?.[1] ?? '').split('\n').filter(Boolean);
+      let id = '';
+      let said = '';
+      for (const line of lines) {
+        const [, who, command] = /^(alice|bob)\$ +(.*)$/.exec(line) ?? [];
+        if (who === undefined || command === undefined) {
+          // What the last one printed.
+          expect(said).toContain(line.startsWith('660p2ra') ? id : line);
+          continue;
+        }
+        said = await shell(who === 'alice' ? 'a' : 'a2', command.replace('660p2ra…', id));
+        if (command === 'awl meepo whoami') id = said.trim();
+      }
+      expect(said).toContain('SSH-2.0-alice');
+      expect(await shell('a2', 'curl -s http://127.0.0.1:8080')).toBe('<h1>Port 80</h1>\n');
+      expect(await shell('a2', 'awl meepo status')).toMatch(/^awl meepo \d+ 6[0-9a-z]{50}: up /);
+      await Promise.all(sides.map(stop));
+      sides.forEach(fresh);
+      for (const who of sides) rmSync(join(base, who, 'meepo.pem'));
+    });
 
     test('the English one', { timeout: 240_000 }, async () => {
       // It leaves the configuration to the installation.

@@ -21,7 +21,13 @@ const SPEAKER = `
   }).listen(${WEB_PORT}, '127.0.0.1', () => console.log('ready'));`;
 
 /** The server's address in every lab: STUN, and Redis or a node of an own HyperDHT. */
-const SERVER = '192.0.2.10';
+export const SERVER = '192.0.2.10';
+
+/** What a test adds to the configuration of its nodes. */
+export interface LabMeepoConfig {
+  readonly iceServers?: readonly string[];
+  readonly portMapping?: boolean;
+}
 
 /** A daemon of awl meepo in a role of a lab, and commands for it. */
 export class LabMeepo {
@@ -38,9 +44,14 @@ export class LabMeepo {
   }
 
   /** Starts the daemon, and waits until it can be found. */
-  static async start(lab: Lab, role: string, signaling: string): Promise<LabMeepo> {
+  static async start(
+    lab: Lab,
+    role: string,
+    signaling: string,
+    more: LabMeepoConfig = {},
+  ): Promise<LabMeepo> {
     const node = new LabMeepo(lab, role);
-    await node.#begin(signaling);
+    await node.#begin(signaling, more);
     return node;
   }
 
@@ -54,7 +65,7 @@ export class LabMeepo {
     return (await this.run('whoami')).stdout.trim();
   }
 
-  async #begin(signaling: string): Promise<void> {
+  async #begin(signaling: string, { iceServers = [], portMapping }: LabMeepoConfig): Promise<void> {
     const key = join(this.#folder, 'key.pem');
     mkdirSync(this.#folder, { recursive: true });
     expect((await this.run('keygen', '-f', key)).status).toBe(0);
@@ -63,7 +74,11 @@ export class LabMeepo {
       daemon: false,
       log: { level: 'debug' },
       proxy: { socks5: null },
-      transport: { name: 'webrtc', iceServers: [`stun:${SERVER}:3478`, 'stun:192.0.2.11:3478'] },
+      transport: {
+        name: 'webrtc',
+        iceServers: [`stun:${SERVER}:3478`, 'stun:192.0.2.11:3478', ...iceServers],
+      },
+      ...(portMapping !== undefined && { portMapping }),
       signaling: { name: 'redis', url: signaling },
     };
     writeFileSync(join(this.#folder, 'config.yaml'), JSON.stringify({ meepo }));
@@ -107,8 +122,11 @@ export async function meepoScene(name: string, options: LabOptions, signaling: '
   await expect.poll(() => said, { timeout: 20_000 }).toMatch(/ready to accept|DHT node/i);
   await expect.poll(() => said, { timeout: 20_000 }).toMatch(/^ready$/m);
   const url = signaling === 'redis' ? `redis://${SERVER}:6379/1` : `hyperdht://${SERVER}:49737`;
-  const start = async () => {
-    const [alice, bob] = await Promise.all([LabMeepo.start(lab, 'a', url), LabMeepo.start(lab, 'b', url)]);
+  const start = async (more: LabMeepoConfig = {}) => {
+    const [alice, bob] = await Promise.all([
+      LabMeepo.start(lab, 'a', url, more),
+      LabMeepo.start(lab, 'b', url, more),
+    ]);
     const peer = await bob.id();
     const wanted = ['teleport', '-l', '127.0.0.1:8080', peer, `127.0.0.1:${WEB_PORT}`];
     return { alice, bob, peer, wanted };
