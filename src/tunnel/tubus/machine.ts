@@ -1,5 +1,6 @@
 import { moveCapacity, sectionBytes, type TubusPacket, type TubusSection } from '../../wire/tubus.js';
 import { TUBUS_LINGER_MS, TUBUS_LINK_REPEAT_MS } from '../../wire/tubus-constants.js';
+import { Echoes } from './echoes.js';
 import { Incoming } from './incoming.js';
 import type { TubusLimits } from './limits.js';
 import { Outgoing } from './outgoing.js';
@@ -11,10 +12,7 @@ import { Question } from './question.js';
 import type { TubusCounts, TubusEnd, TubusRole, TubusStats } from './types.js';
 
 type State = 'linking' | 'linked' | 'closing' | 'tearing' | 'torn' | 'done';
-type Echo = Extract<TubusSection, { type: 'ping-echo' | 'move-echo' }>;
 
-/** Echoes that one burst of forged pings could make us keep. */
-const ECHOES_MAX = 256;
 const MOVE_OVERHEAD = sectionBytes({ type: 'move', offset: 0, data: Buffer.alloc(0) });
 
 /**
@@ -32,10 +30,7 @@ export class TubusMachine {
   readonly #pinger: Pinger;
   #state: State = 'linking';
   #end: TubusEnd | undefined;
-  #echoes: Echo[] = [];
-  #owesLinkEcho = false;
-  #owesTearEcho = false;
-  #edgeEcho: number | undefined;
+  readonly #echoes = new Echoes();
   #linkDueAt: number;
   readonly #edge: Question;
   readonly #tear: Question;
@@ -139,8 +134,8 @@ export class TubusMachine {
     }
     const edge = sections.find((section) => section.type === 'edge')?.offset;
     if (!this.#pins.offer(pin, edge ?? 0)) return false;
-    this.#owesLinkEcho = true;
-    if (edge !== undefined) this.#edgeEcho = edge;
+    this.#echoes.link = true;
+    if (edge !== undefined) this.#echoes.edge(edge);
     return true;
   }
 
@@ -153,7 +148,7 @@ export class TubusMachine {
   #take(section: TubusSection, now: number): void {
     switch (section.type) {
       case 'link':
-        this.#owesLinkEcho = this.#role === 'accept';
+        this.#echoes.link = this.#role === 'accept';
         return;
       case 'tear':
         this.#torn(now);
@@ -162,7 +157,7 @@ export class TubusMachine {
         if (this.#state === 'tearing') this.#finish('closed');
         return;
       case 'ping':
-        this.#echo({ type: 'ping-echo', value: section.value });
+        this.#echoes.add({ type: 'ping-echo', value: section.value });
         return;
       case 'ping-echo':
         if (!this.#pinger.echoed(section.value, now)) this.#counts.strangers += 1;
@@ -175,7 +170,7 @@ export class TubusMachine {
         return;
       case 'edge':
         this.#outgoing.raiseEdge(section.offset);
-        this.#edgeEcho = section.offset;
+        this.#echoes.edge(section.offset);
         return;
       case 'edge-echo':
         this.#incoming.edgeEchoed(section.offset);
@@ -191,15 +186,11 @@ export class TubusMachine {
       return;
     }
     if (arrival === 'known') this.#counts.duplicates += 1;
-    this.#echo({ type: 'move-echo', offset });
-  }
-
-  #echo(section: Echo): void {
-    if (this.#echoes.length < ECHOES_MAX) this.#echoes.push(section);
+    this.#echoes.add({ type: 'move-echo', offset });
   }
 
   #torn(now: number): void {
-    this.#owesTearEcho = true;
+    this.#echoes.tear = true;
     this.#outgoing.drop();
     if (this.#state !== 'torn') this.#end ??= this.#state === 'tearing' ? 'closed' : 'torn';
     this.#state = 'torn';
@@ -231,9 +222,7 @@ export class TubusMachine {
   poll(now: number): TubusSection[][] {
     this.#advance(now);
     if (this.#state === 'done') return [];
-    const edgeEcho: TubusSection | undefined =
-      this.#edgeEcho === undefined ? undefined : { type: 'edge-echo', offset: this.#edgeEcho };
-    this.#edgeEcho = undefined;
+    const edgeEcho = this.#echoes.takeEdge();
     return pack(this.#control(now), (room) => this.#nextMove(now, room), edgeEcho, this.#limits.packetBytes);
   }
 
@@ -244,23 +233,21 @@ export class TubusMachine {
       control.push({ type: 'link' });
       this.#linkDueAt = now + TUBUS_LINK_REPEAT_MS;
     }
-    if (this.#owesLinkEcho) control.push({ type: 'link-echo' });
+    const { link, tear } = this.#echoes;
+    if (link) control.push({ type: 'link-echo' });
     if (this.#state === 'tearing' && this.#tear.isDue(0, now)) {
       control.push({ type: 'tear' });
       this.#tear.told(0, now);
     }
-    if (this.#owesTearEcho) control.push({ type: 'tear-echo' });
+    if (tear) control.push({ type: 'tear-echo' });
     const ping = this.#pings ? this.#pinger.ask(now) : undefined;
     if (ping !== undefined) control.push({ type: 'ping', value: ping });
-    control.push(...this.#echoes);
+    control.push(...this.#echoes.take());
     const { edge } = this.#incoming;
-    if (linking || this.#owesLinkEcho || (this.#edgeMatters && this.#edge.isDue(edge, now))) {
+    if (linking || link || (this.#edgeMatters && this.#edge.isDue(edge, now))) {
       control.push({ type: 'edge', offset: edge });
       this.#edge.told(edge, now);
     }
-    this.#owesLinkEcho = false;
-    this.#owesTearEcho = false;
-    this.#echoes = [];
     return control;
   }
 
