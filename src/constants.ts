@@ -161,7 +161,7 @@ export const AMPLIFICATION_FACTOR = 3;
 /** plexus receive slot, spec f: the inviter repeats its frame every 1.6 s. */
 export const PLEXUS_SLOT_MS = 1600;
 /** Once both NAT reports say that a pair cannot be punched, silence this long ends the attempt: the end comes within 10 s. */
-export const IMPOSSIBLE_AFTER_MS = 9_000;
+export const IMPOSSIBLE_AFTER_MS = 8_000;
 /** The inviter's openers: quick while the acceptor is surely there, then plexus' slot; 42 in 60 s, under the cap. */
 export const OPENER_GAPS_MS: readonly number[] = [100, 200, 400, 800, PLEXUS_SLOT_MS];
 /** The acceptor's low-TTL openers: the second and third stand in for a lost first; then every MAPPING_REFRESH_MS. */
