@@ -12,9 +12,11 @@ export function growHeapFreely(): void {
 
 /**
  * For a process whose memory counts. V8 lets short-lived objects fill three times 16 MB before it looks at them, and the buffers that
- * they hold with them: 40 MB more under load. `--max-semi-space-size` counts only at the start of a process; this keeps
- * the space at the size that it has now, 1 or 2 MB at the start of a command.
+ * they hold with them: 40 MB more under load. `--max-semi-space-size` counts only at the start of a process; where that was
+ * not given, this keeps the space at the size that it has now, 1 or 2 MB at the start of a command.
  */
 export function keepYoungHeapSmall(): void {
+  const given = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].join(' ');
+  if (given.includes('semi-space-size')) return;
   setFlagsFromString('--semi-space-growth-factor=1');
 }
