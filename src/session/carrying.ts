@@ -3,6 +3,7 @@ import { formatName } from '../identity/names.js';
 import type { Carrier } from '../tunnel/carrier.js';
 import { type Greeted, greet } from '../tunnel/greeting.js';
 import { openUdx } from '../tunnel/udx.js';
+import { openVolleys } from '../tunnel/volley/open.js';
 import { bareFrame, encodeFrame } from '../wire/tunnel-frame.js';
 import type { TunnelHello } from '../wire/tunnel-hello.js';
 import { deriveTunnelKeys } from '../wire/tunnel-keys.js';
@@ -35,7 +36,8 @@ async function carrierOf(passage: Passage): Promise<Carrier> {
     });
   }
   try {
-    const carrier = await openUdx({
+    const open = passage.volleys ? openVolleys : openUdx;
+    const carrier = await open({
       local: inner,
       peer: alien,
       keys: deriveTunnelKeys(sessionKey, role),

@@ -1,5 +1,6 @@
 import { diffieHellman, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { AwlError } from '../errors.js';
+import { hasOffload } from '../util/offload.js';
 import { deriveConfirmKey } from '../wire/confirm.js';
 import { curvePublic, curveRaw } from '../wire/curve25519.js';
 import type { Means } from '../wire/extension.js';
@@ -12,20 +13,26 @@ const CAP_BIRTHDAY = 'birthday';
 /** The sender reads, in the choice, where the other side sees it. */
 const CAP_SEEN = 'seen';
 
+/** The sender's kernel cuts and joins datagrams: a tunnel goes as volleys where both sides have it. */
+const CAP_VOLLEYS = 'volleys';
+
 /** What every awl says of itself. */
-export const LADDER_CAPS: readonly string[] = [CAP_CONFIRM, CAP_CHOICE, CAP_BIRTHDAY, CAP_SEEN];
+const LADDER_CAPS: readonly string[] = [CAP_CONFIRM, CAP_CHOICE, CAP_BIRTHDAY, CAP_SEEN];
 
 /** One side's fresh random contribution to a session; never reused. */
 export interface Contribution {
   readonly puzzle: bigint;
   readonly dh: { readonly publicKey: Buffer; readonly privateKey: KeyObject };
+  /** What this side can do. */
+  readonly caps: readonly string[];
 }
 
 /** A random u64 puzzle (spec c.1) and an X25519 key pair for the confirmation. */
 export function newContribution(): Contribution {
   const { publicKey, privateKey } = generateKeyPairSync('x25519');
   const dh = { publicKey: curveRaw('x25519', publicKey), privateKey };
-  return { puzzle: randomBytes(8).readBigUInt64LE(), dh };
+  const caps = [...LADDER_CAPS, ...(hasOffload() ? [CAP_VOLLEYS] : [])];
+  return { puzzle: randomBytes(8).readBigUInt64LE(), dh, caps };
 }
 
 /** What a verified message says about the sender's place on the ladder; nothing for a peer that is no awl. */
@@ -45,6 +52,8 @@ export interface SharedKeys {
   readonly confirmKey?: Buffer;
   /** What a payload may key itself with: 32 bytes, independent of the confirmation's own keys. */
   readonly sessionKey?: Buffer;
+  /** A tunnel goes as volleys. */
+  readonly volleys?: boolean;
 }
 
 /**
@@ -71,7 +80,8 @@ export function agree(
     acceptDigest: digests.accept,
   });
   const sessionKey = Buffer.from(hkdfSync('sha256', confirmKey, Buffer.alloc(0), 'awl payload v1', 32));
-  return { secret, confirmKey, sessionKey };
+  const volleys = own.caps.includes(CAP_VOLLEYS) && theirs.caps.includes(CAP_VOLLEYS);
+  return { secret, confirmKey, sessionKey, volleys };
 }
 
 function exchange(privateKey: KeyObject, publicKey: KeyObject): Buffer {

@@ -6,7 +6,7 @@ import { type Endpoint, sameEndpoint } from '../util/endpoint.js';
 import type { Candidate, Extension } from '../wire/extension.js';
 import type { NatReport } from '../wire/nat-report.js';
 import type { Terms } from '../wire/reference-terms.js';
-import { agree, type Contribution, LADDER_CAPS, placeOnLadder, type SharedKeys } from './contribution.js';
+import { agree, type Contribution, placeOnLadder, type SharedKeys } from './contribution.js';
 import type { HostParty, PeerParty } from './parties.js';
 import { ownRoute, type Route, routeCaps } from './route.js';
 import type { SessionSettings } from './settings.js';
@@ -64,7 +64,7 @@ export function sealLetter(parts: LetterParts): SealedLetter {
     cand: parts.candidates,
     ...(parts.fresh.length > 0 && { fresh: parts.fresh }),
     nat: parts.nat,
-    caps: [...LADDER_CAPS, ...routeCaps(parts.route), ...(parts.use ? [parts.use] : [])],
+    caps: [...own.caps, ...routeCaps(parts.route), ...(parts.use ? [parts.use] : [])],
   };
   const sealed = sealingOf(parts.link.sealing).seal({
     kind,

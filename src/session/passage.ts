@@ -29,6 +29,8 @@ export interface Passage {
   readonly secret: bigint;
   /** 32 bytes from the authenticated key agreement; only between awl peers. */
   readonly sessionKey?: Buffer;
+  /** Both sides' kernels cut and join datagrams: a tunnel goes as volleys. */
+  readonly volleys?: boolean;
   readonly how: string;
   /** True if the peer proved the session key over this very path. */
   readonly confirmed: boolean;

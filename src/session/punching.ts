@@ -154,6 +154,7 @@ export function wrapPassage(
     alien,
     secret: keys.secret,
     ...(found.confirmed && keys.sessionKey && { sessionKey: keys.sessionKey }),
+    ...(keys.volleys && { volleys: true }),
     how: found.how,
     confirmed: found.confirmed,
     ...(found.rttMs !== undefined && { rttMs: found.rttMs }),

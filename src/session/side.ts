@@ -5,7 +5,7 @@ import { classOf } from '../stun/sanity.js';
 import type { Endpoint } from '../util/endpoint.js';
 import type { Means } from '../wire/extension.js';
 import { type NatReport, UNMEASURED } from '../wire/nat-report.js';
-import { agree, type Contribution, LADDER_CAPS, newContribution, placeOnLadder } from './contribution.js';
+import { agree, type Contribution, newContribution, placeOnLadder } from './contribution.js';
 import { locate } from './locating.js';
 import type { NatWatch } from './nat-watch.js';
 import type { Passage, Role } from './passage.js';
@@ -70,7 +70,7 @@ export class Side {
       dh: own.dh.publicKey,
       ...(fresh.length > 0 && { fresh }),
       nat: this.#nat,
-      caps: LADDER_CAPS,
+      caps: own.caps,
     };
   }
 

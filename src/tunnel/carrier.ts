@@ -12,7 +12,7 @@ export interface ByteStream extends EventEmitter {
   destroy(): unknown;
 }
 
-/** Datagrams to the same peer beside the stream: unordered, each once or not at all; 1472 bytes fit. */
+/** Datagrams to the same peer beside the stream: unordered, each once or not at all; 1469 bytes fit. */
 export interface DatagramPort {
   send(data: Uint8Array): void;
   subscribe(listener: (data: Buffer) => void): void;
@@ -37,7 +37,7 @@ export interface CarrierStats {
  *   passage has one). Both ends of one carrier have the same session key, and never use it for a second carrier of
  *   the same kind: records and datagrams are numbered from 0 under these keys;
  * - the peer's end is there, or `datagrams` is, over which both ends knock until it is;
- * - only with `secure` the stream itself encrypts and authenticates both ends (TLS with the pinned certificates
+ * - only with `secure` or `sealed` the stream itself encrypts and authenticates both ends (TLS with the pinned certificates
  *   checked); then records go bare.
  */
 export interface Carrier {
@@ -48,6 +48,8 @@ export interface Carrier {
   readonly stream: ByteStream;
   readonly keys: TunnelKeys;
   readonly secure?: boolean;
+  /** The same of a stream whose other end may not be there yet. */
+  readonly sealed?: boolean;
   /** Without it datagrams travel in the stream's records. */
   readonly datagrams?: DatagramPort;
   stats?(): CarrierStats;

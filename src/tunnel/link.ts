@@ -45,11 +45,12 @@ export class Link {
   sent = 0;
 
   constructor(carrier: Carrier) {
-    const { stream, keys, secure } = carrier;
+    const { stream, keys } = carrier;
+    const bare = carrier.secure || carrier.sealed;
     this.carrier = carrier;
     this.datagrams = new Datagrams(carrier);
-    this.#sealer = new RecordSealer(secure ? undefined : keys.send.stream);
-    this.#opener = new RecordOpener(secure ? undefined : keys.receive.stream);
+    this.#sealer = new RecordSealer(bare ? undefined : keys.send.stream);
+    this.#opener = new RecordOpener(bare ? undefined : keys.receive.stream);
     stream.on('data', (piece: Uint8Array) => this.#arrived(piece));
     stream.on('drain', () => {
       this.clear = true;

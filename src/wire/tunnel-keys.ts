@@ -18,8 +18,17 @@ export interface DirectionKeys {
   readonly stream: Buffer;
   /** Seals datagrams. */
   readonly datagram: Buffer;
+  /** Seals volleys and their reports, and marks segments: see `volley.ts`. */
+  readonly volleys: VolleyKeys;
   /** UDX stream ids at the receiving end, 31 bits each: whoever does not know the keys cannot guess them. */
   readonly streamIds: readonly number[];
+}
+
+export interface VolleyKeys {
+  readonly volley: Buffer;
+  readonly report: Buffer;
+  /** 32 bits that whoever does not see the packets cannot guess. */
+  readonly token: number;
 }
 
 /**
@@ -36,6 +45,11 @@ export function deriveTunnelKeys(sessionKey: Uint8Array, role: PunchRole): Tunne
   const direction = (from: PunchRole): DirectionKeys => ({
     stream: derive('stream', from, KEY_BYTES),
     datagram: derive('datagram', from, KEY_BYTES),
+    volleys: {
+      volley: derive('volley', from, KEY_BYTES),
+      report: derive('report', from, KEY_BYTES),
+      token: derive('token', from, 4).readUInt32BE(),
+    },
     streamIds: idsOf(derive('stream id', from, 4 * TUNNEL_LANES)),
   });
   const other = role === 'invite' ? 'accept' : 'invite';

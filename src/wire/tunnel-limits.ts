@@ -55,8 +55,8 @@ export const TUNNEL_WAITING_MAX = 4;
 export const TUNNEL_DIAL_MS = 10_000;
 /** Datagrams remembered against replay. */
 export const TUNNEL_REPLAY_WINDOW = 2_048;
-/** 1500 less 28 for IPv4 and UDP, and our 27: magic, counter, channel, tag. */
-export const TUNNEL_DATAGRAM_BYTES = 1_445;
+/** 1500 less 28 for IPv4 and UDP, our 27 (magic, counter, channel, tag), and 3 beside volleys. */
+export const TUNNEL_DATAGRAM_BYTES = 1_442;
 /** A UDP source without traffic in either direction is forgotten; RFC 4787 REQ-5 asks for 2 minutes. */
 export const TUNNEL_FLOW_IDLE_MS = 120_000;
 export const TUNNEL_FLOWS_MAX = 1_024;

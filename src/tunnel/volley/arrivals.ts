@@ -1,0 +1,126 @@
+import { BufferPool } from '../../util/buffer-pool.js';
+import { openVolley, SEGMENT_PAYLOAD_BYTES, SEGMENTS_MAX, type Segment } from '../../wire/volley.js';
+import { REPORT_RUN_MAX, type ReportPart } from '../../wire/volley-report.js';
+import { VOLLEY_SPARE, VOLLEY_WINDOW } from './limits.js';
+
+/** A volley of which some segments are there. */
+interface Part {
+  readonly count: number;
+  readonly sealed: Buffer;
+  readonly got: Uint8Array;
+  left: number;
+  /** Of the last segment, which alone may be short. */
+  lastBytes: number;
+}
+
+/**
+ * The receiving half: puts segments together to volleys, opens them, and yields their plaintexts in order. What is
+ * said in a header counts for nothing until the volley opens: segments of one that does not are forgotten, so that
+ * the sender repeats them, and a forger gains what he would by dropping packets.
+ */
+export class Arrivals {
+  readonly #key: Buffer;
+  readonly #token: number;
+  readonly #pool = new BufferPool(SEGMENTS_MAX * SEGMENT_PAYLOAD_BYTES, VOLLEY_SPARE);
+  readonly #parts = new Map<number, Part>();
+  /** Opened, and waiting for what belongs before them. */
+  readonly #whole = new Map<number, Buffer>();
+  #next = 0;
+  #seen = 0;
+  /** Segments that are not ours, or of volleys that did not open or contradict themselves; and those that came before. */
+  bad = 0;
+  repeated = 0;
+
+  constructor(key: Buffer, token: number) {
+    this.#key = key;
+    this.#token = token;
+  }
+
+  /** Takes a segment in any order; yields the plaintexts that are in order now. */
+  take(segment: Segment): readonly Buffer[] {
+    const { token, number } = segment;
+    if (token !== this.#token || number >= this.#next + VOLLEY_WINDOW) {
+      this.bad += 1;
+      return [];
+    }
+    if (number < this.#next || this.#whole.has(number)) {
+      this.repeated += 1;
+      return [];
+    }
+    const sealed = this.#gather(segment);
+    if (!sealed) return [];
+    const plain = openVolley(this.#key, number, sealed);
+    this.#pool.give(sealed);
+    if (!plain) {
+      this.bad += segment.count;
+      return [];
+    }
+    this.#seen = Math.max(this.#seen, number + 1);
+    if (number !== this.#next) {
+      this.#whole.set(number, plain);
+      return [];
+    }
+    return this.#inOrder(plain);
+  }
+
+  /** For a report: what is there beyond the volleys in order. */
+  state(): { readonly next: number; readonly seen: number; readonly parts: readonly ReportPart[] } {
+    const next = this.#next;
+    const parts: ReportPart[] = [];
+    for (let number = next; number < this.#seen; number++) {
+      if (this.#whole.has(number)) {
+        let run = 1;
+        while (run < REPORT_RUN_MAX && this.#whole.has(number + run)) run += 1;
+        parts.push({ number, run });
+        number += run - 1;
+      } else {
+        const part = this.#parts.get(number);
+        if (part) parts.push({ number, got: part.got });
+      }
+    }
+    return { next, seen: this.#seen, parts };
+  }
+
+  /** The sealed volley once it is whole; its memory is the pool's. */
+  #gather({ number, index, count, payload }: Segment): Buffer | undefined {
+    let part = this.#parts.get(number);
+    if (part && part.count !== count) {
+      // One of both was forged, and nothing tells which.
+      this.bad += 1;
+      this.#forget(number, part);
+      part = undefined;
+    }
+    if (!part) {
+      const sealed = this.#pool.take(count * SEGMENT_PAYLOAD_BYTES);
+      part = { count, sealed, got: new Uint8Array(count), left: count, lastBytes: 0 };
+      this.#parts.set(number, part);
+      this.#seen = Math.max(this.#seen, number + 1);
+    }
+    if (part.got[index]) {
+      this.repeated += 1;
+      return undefined;
+    }
+    payload.copy(part.sealed, index * SEGMENT_PAYLOAD_BYTES);
+    part.got[index] = 1;
+    part.left -= 1;
+    if (index === count - 1) part.lastBytes = payload.length;
+    if (part.left > 0) return undefined;
+    this.#parts.delete(number);
+    return part.sealed.subarray(0, (count - 1) * SEGMENT_PAYLOAD_BYTES + part.lastBytes);
+  }
+
+  #forget(number: number, part: Part): void {
+    this.#parts.delete(number);
+    this.#pool.give(part.sealed);
+  }
+
+  #inOrder(first: Buffer): readonly Buffer[] {
+    const ready: Buffer[] = [];
+    for (let plain: Buffer | undefined = first; plain; plain = this.#whole.get(this.#next)) {
+      ready.push(plain);
+      this.#whole.delete(this.#next);
+      this.#next += 1;
+    }
+    return ready;
+  }
+}

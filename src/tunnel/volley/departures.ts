@@ -1,0 +1,281 @@
+import { BufferPool } from '../../util/buffer-pool.js';
+import { TUNNEL_TAG_BYTES } from '../../wire/tunnel-record.js';
+import {
+  SEGMENT_BYTES,
+  SEGMENT_PAYLOAD_BYTES,
+  SEGMENTS_MAX,
+  VOLLEY_BYTES,
+  volleyBytes,
+  writeVolley,
+} from '../../wire/volley.js';
+import type { ReportPart, VolleyReport } from '../../wire/volley-report.js';
+import { Bandwidth, type Departure } from './bandwidth.js';
+import { REORDER_MS, REORDER_SHARE, VOLLEY_SPARE, VOLLEY_WINDOW } from './limits.js';
+
+/** A volley that the peer does not have whole. */
+interface Flight {
+  readonly number: number;
+  readonly wire: Buffer;
+  readonly count: number;
+  readonly got: Uint8Array;
+  /** When each segment left last; 0 for one that is not under way: it arrived, or waits to be repeated. */
+  readonly sentAt: Float64Array;
+  departure: Departure;
+  repeated: boolean;
+}
+
+/** What came of a report. */
+interface Tally {
+  bytes: number;
+  newest: Flight | undefined;
+  newestAt: number;
+}
+
+/**
+ * The sending half: seals what waits into volleys as large as may go, keeps them until the peer has them, and finds
+ * out from reports what was lost (RFC 8985: whatever was sent well before something that arrived). Pure: who sends
+ * asks {@link next} for what may go now.
+ */
+export class Departures {
+  readonly bandwidth = new Bandwidth();
+  readonly #key: Buffer;
+  readonly #token: number;
+  readonly #pool = new BufferPool(SEGMENTS_MAX * SEGMENT_BYTES, VOLLEY_SPARE);
+  readonly #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #ending: 'no' | 'asked' | 'sent' = 'no';
+  readonly #flights = new Map<number, Flight>();
+  readonly #lost: { readonly flight: Flight; readonly index: number }[] = [];
+  #next = 0;
+  #oldest = 0;
+  #inFlight = 0;
+  #serial = -1;
+  /** When the newest of what arrived was sent. */
+  #arrivedAt = 0;
+  /** Segments sent, and those of them that were sent before. */
+  sent = 0;
+  repeated = 0;
+
+  constructor(key: Buffer, token: number) {
+    this.#key = key;
+    this.#token = token;
+  }
+
+  get waiting(): number {
+    return this.#waitingBytes;
+  }
+
+  /** Bytes under way. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** The peer has all there was, and knows that there is no more. */
+  get done(): boolean {
+    return this.#ending === 'sent' && this.#flights.size === 0;
+  }
+
+  get hasMore(): boolean {
+    return this.#lost.length > 0 || this.#waitingBytes > 0 || this.#ending === 'asked';
+  }
+
+  add(data: Uint8Array): void {
+    if (data.length === 0) return;
+    this.#waiting.push(data);
+    this.#waitingBytes += data.length;
+  }
+
+  /** An empty volley behind everything else is the end. */
+  end(): void {
+    if (this.#ending === 'no') this.#ending = 'asked';
+  }
+
+  /** What to send at once, of at most `budget` bytes but one segment at least; nothing if nothing may go. */
+  next(now: number, budget: number): Buffer | undefined {
+    const room = this.bandwidth.flight - this.#inFlight;
+    if (room <= 0) return undefined;
+    const most = Math.max(SEGMENT_BYTES, Math.min(budget, room));
+    if (this.#lost.length > 0) return this.#repeat(now, most);
+    if (this.#next >= this.#oldest + VOLLEY_WINDOW) return undefined;
+    if (this.#waitingBytes === 0 && this.#ending !== 'asked') {
+      this.bandwidth.idles(this.#inFlight);
+      return undefined;
+    }
+    return this.#seal(now, most);
+  }
+
+  /**
+   * Learns what arrived.
+   * @throws RangeError if the peer reports what was never sent
+   */
+  report(report: VolleyReport, now: number): void {
+    if (report.serial <= this.#serial) return;
+    if (report.seen > this.#next || report.next < this.#oldest)
+      throw new RangeError('reports what was never sent');
+    this.#serial = report.serial;
+    const tally: Tally = { bytes: 0, newest: undefined, newestAt: 0 };
+    for (; this.#oldest < report.next; this.#oldest++) this.#arrived(this.#oldest, tally);
+    for (const part of report.parts) this.#learn(part, tally);
+    this.#arrivedAt = Math.max(this.#arrivedAt, tally.newestAt);
+    this.#findLost(report);
+    const { newest } = tally;
+    const once = newest && !newest.repeated;
+    this.bandwidth.delivers(now, {
+      bytes: tally.bytes,
+      departure: newest?.departure,
+      rttMs: once ? Math.max(0.01, now - tally.newestAt - report.delayMs) : undefined,
+      inFlight: this.#inFlight,
+      room: report.room,
+    });
+  }
+
+  /** One segment of the newest volley again: its report tells what became of the rest. */
+  probe(now: number): Buffer | undefined {
+    const flight = [...this.#flights.values()].at(-1);
+    if (!flight) return undefined;
+    const index = Math.max(0, flight.got.lastIndexOf(0));
+    const from = index * SEGMENT_BYTES;
+    this.#resent(flight, index, now);
+    return flight.wire.subarray(from, from + SEGMENT_BYTES);
+  }
+
+  /** Nothing was heard for long: all of it counts as lost. */
+  giveUp(): void {
+    for (const flight of this.#flights.values()) {
+      for (let index = 0; index < flight.count; index++) this.#lose(flight, index);
+    }
+    this.bandwidth.stalls();
+  }
+
+  #seal(now: number, most: number): Buffer {
+    const segments = Math.floor(most / SEGMENT_BYTES);
+    const fits = Math.min(VOLLEY_BYTES, segments * SEGMENT_PAYLOAD_BYTES - TUNNEL_TAG_BYTES);
+    const plain = this.#takeWaiting(fits);
+    const bytes = plain.reduce((sum, { length }) => sum + length, 0);
+    if (bytes === 0) this.#ending = 'sent';
+    const number = this.#next++;
+    const wire = this.#pool.take(volleyBytes(bytes));
+    writeVolley(wire, this.#key, { token: this.#token, number }, plain);
+    const count = Math.ceil(wire.length / SEGMENT_BYTES);
+    this.#flights.set(number, {
+      number,
+      wire,
+      count,
+      got: new Uint8Array(count),
+      sentAt: new Float64Array(count).fill(now),
+      departure: this.bandwidth.departs(now, this.#inFlight),
+      repeated: false,
+    });
+    this.#inFlight += wire.length;
+    this.sent += count;
+    return wire;
+  }
+
+  #takeWaiting(most: number): Uint8Array[] {
+    const taken: Uint8Array[] = [];
+    let room = most;
+    while (room > 0) {
+      const piece = this.#waiting[0];
+      if (!piece) break;
+      if (piece.length <= room) this.#waiting.shift();
+      else this.#waiting[0] = piece.subarray(room);
+      const part = piece.length <= room ? piece : piece.subarray(0, room);
+      taken.push(part);
+      room -= part.length;
+    }
+    this.#waitingBytes -= most - room;
+    return taken;
+  }
+
+  /** Lost segments in one piece: all but the last of a volley are equally long, and a short one ends the piece. */
+  #repeat(now: number, most: number): Buffer | undefined {
+    const pieces: Buffer[] = [];
+    let bytes = 0;
+    while (pieces.length < SEGMENTS_MAX && bytes + SEGMENT_BYTES <= most) {
+      const one = this.#lost.shift();
+      if (!one) break;
+      const { flight, index } = one;
+      // Reported since, or the volley is gone.
+      if (flight.got[index] || flight.sentAt[index] !== 0 || !this.#flights.has(flight.number)) continue;
+      const piece = flight.wire.subarray(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
+      pieces.push(piece);
+      bytes += piece.length;
+      this.#resent(flight, index, now);
+      if (piece.length < SEGMENT_BYTES) break;
+    }
+    if (pieces.length > 0) return Buffer.concat(pieces);
+    return this.hasMore ? this.next(now, most) : undefined;
+  }
+
+  #resent(flight: Flight, index: number, now: number): void {
+    const departure = this.bandwidth.departs(now, this.#inFlight);
+    if (flight.sentAt[index] === 0) this.#inFlight += sizeOf(flight, index);
+    flight.sentAt[index] = now;
+    flight.departure = departure;
+    flight.repeated = true;
+    this.sent += 1;
+    this.repeated += 1;
+  }
+
+  #arrived(number: number, tally: Tally): void {
+    const flight = this.#flights.get(number);
+    if (!flight) return;
+    for (let index = 0; index < flight.count; index++) this.#have(flight, index, tally);
+    this.#flights.delete(number);
+    this.#pool.give(flight.wire);
+  }
+
+  #learn(part: ReportPart, tally: Tally): void {
+    if ('run' in part) {
+      for (let i = 0; i < part.run; i++) this.#arrived(part.number + i, tally);
+      return;
+    }
+    const flight = this.#flights.get(part.number);
+    if (!flight || flight.count !== part.got.length) return;
+    for (const [index, there] of part.got.entries()) {
+      if (there) {
+        this.#have(flight, index, tally);
+      } else if (flight.got[index]) {
+        // Forgotten again, for the volley did not open.
+        flight.got[index] = 0;
+        this.#lost.push({ flight, index });
+      }
+    }
+  }
+
+  #have(flight: Flight, index: number, tally: Tally): void {
+    if (flight.got[index]) return;
+    flight.got[index] = 1;
+    const size = sizeOf(flight, index);
+    const at = flight.sentAt[index] as number;
+    flight.sentAt[index] = 0;
+    if (at > 0) this.#inFlight -= size;
+    tally.bytes += size;
+    if (at <= tally.newestAt) return;
+    tally.newestAt = at;
+    tally.newest = flight;
+  }
+
+  /** The peer would have told of these before what it told of. */
+  #findLost({ seen }: VolleyReport): void {
+    const before = this.#arrivedAt - Math.max(REORDER_MS, REORDER_SHARE * this.bandwidth.rttMs);
+    for (const flight of this.#flights.values()) {
+      if (flight.number >= seen) break;
+      for (let index = 0; index < flight.count; index++) {
+        const at = flight.sentAt[index] as number;
+        if (!flight.got[index] && at > 0 && at < before) this.#lose(flight, index);
+      }
+    }
+  }
+
+  #lose(flight: Flight, index: number): void {
+    if (flight.sentAt[index] === 0) return;
+    this.#inFlight -= sizeOf(flight, index);
+    flight.sentAt[index] = 0;
+    this.#lost.push({ flight, index });
+  }
+}
+
+function sizeOf({ wire, count }: Flight, index: number): number {
+  return index < count - 1 ? SEGMENT_BYTES : wire.length - (count - 1) * SEGMENT_BYTES;
+}

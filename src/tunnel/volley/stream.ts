@@ -1,0 +1,225 @@
+import { EventEmitter } from 'node:events';
+import { DatagramOpener, DatagramSealer } from '../../wire/tunnel-datagram.js';
+import type { TunnelKeys } from '../../wire/tunnel-keys.js';
+import type { Segment } from '../../wire/volley.js';
+import { decodeReport, encodeReport } from '../../wire/volley-report.js';
+import type { ByteStream, CarrierStats } from '../carrier.js';
+import { Arrivals } from './arrivals.js';
+import { Departures } from './departures.js';
+import {
+  BURST_MAX_MS,
+  BURST_MS,
+  PROBE_MAX_MS,
+  PROBE_SLACK_MS,
+  PROBES,
+  VOLLEY_FULL_BYTES,
+  VOLLEY_ROOM_BYTES,
+} from './limits.js';
+
+/** Channels of the sealed reports. */
+const STATE = 0;
+const GONE = 1;
+
+/** Where a stream of volleys sends; `room` is what the kernel keeps for us. */
+export interface VolleyPort {
+  /** One or more segments of equal length but the last. False if the kernel takes no more for now. */
+  sendSegments(wire: Buffer): boolean;
+  sendReport(sealed: Buffer): void;
+  readonly room: number;
+}
+
+/**
+ * Ordered bytes over datagrams, encrypted and authenticated. Everything the peer says of its side is sealed, too:
+ * nobody without the keys can end, reset or mislead it.
+ */
+export class VolleyStream extends EventEmitter implements ByteStream {
+  readonly #port: VolleyPort;
+  readonly #departures: Departures;
+  readonly #arrivals: Arrivals;
+  readonly #sealer: DatagramSealer;
+  readonly #opener: DatagramOpener;
+  #serial = 0;
+  #full = false;
+  #ended = false;
+  #closed = false;
+  #arrivedAt = 0;
+  #reporting: NodeJS.Immediate | undefined;
+  /** What may be sent now, and when that was. */
+  #tokens = 0;
+  #tokensAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  /** Since when nothing was heard while something was under way, and how often that was asked about. */
+  #quietSince = 0;
+  #probes = 0;
+
+  constructor(port: VolleyPort, { send, receive }: Pick<TunnelKeys, 'send' | 'receive'>) {
+    super();
+    this.#port = port;
+    this.#departures = new Departures(send.volleys.volley, send.volleys.token);
+    this.#arrivals = new Arrivals(receive.volleys.volley, receive.volleys.token);
+    this.#sealer = new DatagramSealer(send.volleys.report);
+    this.#opener = new DatagramOpener(receive.volleys.report);
+  }
+
+  write(data: Uint8Array): boolean {
+    if (this.#closed) return true;
+    this.#departures.add(data);
+    this.#pump();
+    this.#full = this.#departures.waiting > VOLLEY_FULL_BYTES;
+    return !this.#full;
+  }
+
+  end(): void {
+    if (this.#closed) return;
+    this.#departures.end();
+    this.#pump();
+  }
+
+  destroy(): void {
+    if (this.#closed) return;
+    // So that the peer does not have to find out by silence; nobody repeats it.
+    this.#port.sendReport(this.#sealer.seal(GONE, new Uint8Array()));
+    this.#close();
+  }
+
+  stats(): CarrierStats {
+    const { bandwidth, sent, repeated } = this.#departures;
+    return { ...(bandwidth.measured && { rttMs: bandwidth.rttMs }), packets: sent, repeated };
+  }
+
+  /** A segment came from the peer's address. */
+  segment(segment: Segment): void {
+    if (this.#closed) return;
+    const ready = this.#arrivals.take(segment);
+    this.#arrivedAt = performance.now();
+    this.#reporting ??= setImmediate(() => this.#report());
+    for (const plain of ready) {
+      if (this.#closed) return;
+      if (plain.length > 0) this.emit('data', plain);
+      else this.#peerEnds();
+    }
+  }
+
+  /** A report came from the peer's address. */
+  report(sealed: Buffer): void {
+    if (this.#closed) return;
+    const opened = this.#opener.open(sealed);
+    if (!opened) return;
+    if (opened.channel === GONE) {
+      this.emit('error', new Error('the peer gave it up'));
+      this.#close();
+      return;
+    }
+    const report = opened.channel === STATE ? decodeReport(opened.payload) : undefined;
+    try {
+      if (!report) throw new RangeError('reports what is no report');
+      const now = performance.now();
+      this.#departures.report(report, now);
+      this.#quietSince = now;
+      this.#probes = 0;
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.emit('error', error);
+      this.destroy();
+      return;
+    }
+    this.#pump();
+    this.#closeIfDone();
+  }
+
+  /** The kernel takes more again. */
+  resume(): void {
+    if (!this.#closed) this.#pump();
+  }
+
+  #peerEnds(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.emit('end');
+    this.#closeIfDone();
+  }
+
+  #closeIfDone(): void {
+    if (this.#closed || !this.#ended || !this.#departures.done) return;
+    // The peer must learn that its end arrived before the port is gone.
+    this.#report();
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearImmediate(this.#reporting);
+    setImmediate(() => this.emit('close'));
+  }
+
+  #report(): void {
+    clearImmediate(this.#reporting);
+    this.#reporting = undefined;
+    const body = encodeReport({
+      serial: this.#serial++,
+      ...this.#arrivals.state(),
+      delayMs: performance.now() - this.#arrivedAt,
+      room: this.#port.room,
+    });
+    this.#port.sendReport(this.#sealer.seal(STATE, body));
+  }
+
+  #pump(): void {
+    const departures = this.#departures;
+    const now = performance.now();
+    const rate = departures.bandwidth.rate;
+    this.#tokens = Math.min(this.#tokens + (now - this.#tokensAt) * rate, BURST_MAX_MS * rate);
+    this.#tokensAt = now;
+    const burst = BURST_MS * rate;
+    if (departures.inFlight === 0) this.#quietSince = now;
+    while (departures.hasMore && this.#tokens > 0) {
+      const wire = departures.next(now, Math.max(this.#tokens, burst));
+      if (!wire) break;
+      this.#tokens -= wire.length;
+      if (!this.#port.sendSegments(wire)) break;
+    }
+    if (!departures.hasMore) departures.bandwidth.idles(departures.inFlight);
+    this.#arm(now);
+    if (this.#full && departures.waiting < VOLLEY_ROOM_BYTES) {
+      this.#full = false;
+      this.emit('drain');
+    }
+  }
+
+  /** Wakes up when the next burst may go, or when silence becomes suspicious. */
+  #arm(now: number): void {
+    const departures = this.#departures;
+    const { bandwidth } = departures;
+    const paced = departures.hasMore && departures.inFlight < bandwidth.flight && this.#tokens <= 0;
+    const burstAt = paced ? now + BURST_MS - this.#tokens / bandwidth.rate : Number.POSITIVE_INFINITY;
+    const quietAt = departures.inFlight > 0 ? this.#quietSince + this.#patience() : Number.POSITIVE_INFINITY;
+    const at = Math.min(burstAt, quietAt);
+    // One that comes early looks again.
+    if (this.#timerAt <= at) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    if (Number.isFinite(at)) this.#timer = setTimeout(() => this.#wake(), Math.max(0, at - now));
+  }
+
+  #patience(): number {
+    const once = this.#departures.bandwidth.patienceMs + PROBE_SLACK_MS;
+    return Math.min(PROBE_MAX_MS, once * 2 ** this.#probes);
+  }
+
+  #wake(): void {
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    const now = performance.now();
+    const departures = this.#departures;
+    if (departures.inFlight > 0 && now >= this.#quietSince + this.#patience()) {
+      this.#quietSince = now;
+      this.#probes += 1;
+      if (this.#probes > PROBES) departures.giveUp();
+      const probe = departures.probe(now);
+      if (probe) this.#port.sendSegments(probe);
+    }
+    this.#pump();
+  }
+}
