@@ -24,7 +24,7 @@ export class Arrivals {
   readonly #pool = new BufferPool(SEGMENTS_MAX * SEGMENT_PAYLOAD_BYTES, VOLLEY_SPARE);
   readonly #parts = new Map<number, Part>();
   /** Opened, and waiting for what belongs before them. */
-  readonly #whole = new Map<number, Buffer>();
+  readonly #whole = new Map<number, readonly Buffer[]>();
   #next = 0;
   #seen = 0;
   /** Segments that are not ours, or of volleys that did not open or contradict themselves; and those that came before. */
@@ -36,8 +36,8 @@ export class Arrivals {
     this.#token = token;
   }
 
-  /** Takes a segment in any order; yields the plaintexts that are in order now. */
-  take(segment: Segment): readonly Buffer[] {
+  /** Takes a segment in any order; yields the plaintexts that are in order now, each in pieces. */
+  take(segment: Segment): readonly (readonly Buffer[])[] {
     const { token, number } = segment;
     if (token !== this.#token || number >= this.#next + VOLLEY_WINDOW) {
       this.bad += 1;
@@ -114,9 +114,9 @@ export class Arrivals {
     this.#pool.give(part.sealed);
   }
 
-  #inOrder(first: Buffer): readonly Buffer[] {
-    const ready: Buffer[] = [];
-    for (let plain: Buffer | undefined = first; plain; plain = this.#whole.get(this.#next)) {
+  #inOrder(first: readonly Buffer[]): readonly (readonly Buffer[])[] {
+    const ready: (readonly Buffer[])[] = [];
+    for (let plain: readonly Buffer[] | undefined = first; plain; plain = this.#whole.get(this.#next)) {
       ready.push(plain);
       this.#whole.delete(this.#next);
       this.#next += 1;

@@ -17,11 +17,16 @@ interface Flight {
   readonly number: number;
   readonly wire: Buffer;
   readonly count: number;
-  readonly got: Uint8Array;
-  /** When each segment left last; 0 for one that is not under way: it arrived, or waits to be repeated. */
-  readonly sentAt: Float64Array;
+  readonly marks: Marks;
   departure: Departure;
   repeated: boolean;
+}
+
+/** What is kept of each segment; the arrays have room for the largest volley, and are used again. */
+interface Marks {
+  readonly got: Uint8Array;
+  /** When it left last; 0 for one that is not under way: it arrived, or waits to be repeated. */
+  readonly sentAt: Float64Array;
 }
 
 /** What came of a report. */
@@ -44,6 +49,7 @@ export class Departures {
   readonly #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #ending: 'no' | 'asked' | 'sent' = 'no';
+  readonly #spare: Marks[] = [];
   readonly #flights = new Map<number, Flight>();
   readonly #lost: { readonly flight: Flight; readonly index: number }[] = [];
   #next = 0;
@@ -133,7 +139,7 @@ export class Departures {
   probe(now: number): Buffer | undefined {
     const flight = [...this.#flights.values()].at(-1);
     if (!flight) return undefined;
-    const index = Math.max(0, flight.got.lastIndexOf(0));
+    const index = Math.max(0, flight.marks.got.subarray(0, flight.count).lastIndexOf(0));
     const from = index * SEGMENT_BYTES;
     this.#resent(flight, index, now);
     return flight.wire.subarray(from, from + SEGMENT_BYTES);
@@ -161,14 +167,23 @@ export class Departures {
       number,
       wire,
       count,
-      got: new Uint8Array(count),
-      sentAt: new Float64Array(count).fill(now),
+      marks: this.#mark(count, now),
       departure: this.bandwidth.departs(now, this.#inFlight),
       repeated: false,
     });
     this.#inFlight += wire.length;
     this.sent += count;
     return wire;
+  }
+
+  #mark(count: number, now: number): Marks {
+    const marks = this.#spare.pop() ?? {
+      got: new Uint8Array(SEGMENTS_MAX),
+      sentAt: new Float64Array(SEGMENTS_MAX),
+    };
+    marks.got.fill(0, 0, count);
+    marks.sentAt.fill(now, 0, count);
+    return marks;
   }
 
   #takeWaiting(most: number): Uint8Array[] {
@@ -196,7 +211,7 @@ export class Departures {
       if (!one) break;
       const { flight, index } = one;
       // Reported since, or the volley is gone.
-      if (flight.got[index] || flight.sentAt[index] !== 0 || !this.#flights.has(flight.number)) continue;
+      if (flight.marks.got[index] || flight.marks.sentAt[index] !== 0 || !this.#flights.has(flight.number)) continue;
       const piece = flight.wire.subarray(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
       pieces.push(piece);
       bytes += piece.length;
@@ -209,8 +224,8 @@ export class Departures {
 
   #resent(flight: Flight, index: number, now: number): void {
     const departure = this.bandwidth.departs(now, this.#inFlight);
-    if (flight.sentAt[index] === 0) this.#inFlight += sizeOf(flight, index);
-    flight.sentAt[index] = now;
+    if (flight.marks.sentAt[index] === 0) this.#inFlight += sizeOf(flight, index);
+    flight.marks.sentAt[index] = now;
     flight.departure = departure;
     flight.repeated = true;
     this.sent += 1;
@@ -223,6 +238,7 @@ export class Departures {
     for (let index = 0; index < flight.count; index++) this.#have(flight, index, tally);
     this.#flights.delete(number);
     this.#pool.give(flight.wire);
+    if (this.#spare.length < VOLLEY_SPARE) this.#spare.push(flight.marks);
   }
 
   #learn(part: ReportPart, tally: Tally): void {
@@ -235,20 +251,20 @@ export class Departures {
     for (const [index, there] of part.got.entries()) {
       if (there) {
         this.#have(flight, index, tally);
-      } else if (flight.got[index]) {
+      } else if (flight.marks.got[index]) {
         // Forgotten again, for the volley did not open.
-        flight.got[index] = 0;
+        flight.marks.got[index] = 0;
         this.#lost.push({ flight, index });
       }
     }
   }
 
   #have(flight: Flight, index: number, tally: Tally): void {
-    if (flight.got[index]) return;
-    flight.got[index] = 1;
+    if (flight.marks.got[index]) return;
+    flight.marks.got[index] = 1;
     const size = sizeOf(flight, index);
-    const at = flight.sentAt[index] as number;
-    flight.sentAt[index] = 0;
+    const at = flight.marks.sentAt[index] as number;
+    flight.marks.sentAt[index] = 0;
     if (at > 0) this.#inFlight -= size;
     tally.bytes += size;
     if (at <= tally.newestAt) return;
@@ -262,16 +278,16 @@ export class Departures {
     for (const flight of this.#flights.values()) {
       if (flight.number >= seen) break;
       for (let index = 0; index < flight.count; index++) {
-        const at = flight.sentAt[index] as number;
-        if (!flight.got[index] && at > 0 && at < before) this.#lose(flight, index);
+        const at = flight.marks.sentAt[index] as number;
+        if (!flight.marks.got[index] && at > 0 && at < before) this.#lose(flight, index);
       }
     }
   }
 
   #lose(flight: Flight, index: number): void {
-    if (flight.sentAt[index] === 0) return;
+    if (flight.marks.sentAt[index] === 0) return;
     this.#inFlight -= sizeOf(flight, index);
-    flight.sentAt[index] = 0;
+    flight.marks.sentAt[index] = 0;
     this.#lost.push({ flight, index });
   }
 }

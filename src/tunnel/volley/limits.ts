@@ -10,7 +10,9 @@ export const VOLLEY_FLIGHT_BYTES = 24 * 1024 * 1024;
 export const VOLLEY_FULL_BYTES = 512 * 1024;
 export const VOLLEY_ROOM_BYTES = 256 * 1024;
 /** Wire memory that waits to be used again. */
-export const VOLLEY_SPARE = 64;
+export const VOLLEY_SPARE = 128;
+/** A report goes out at the end of a turn of the event loop, and in it after so much. */
+export const REPORT_BYTES = 256 * 1024;
 /** Asked of the kernel for either direction; without rights for it the system's limit is what we get. */
 export const VOLLEY_SOCKET_BYTES = 4 * 1024 * 1024;
 /** What may wait in our own process for the kernel before we stop. */

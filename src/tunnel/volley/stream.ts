@@ -12,6 +12,7 @@ import {
   PROBE_MAX_MS,
   PROBE_SLACK_MS,
   PROBES,
+  REPORT_BYTES,
   VOLLEY_FULL_BYTES,
   VOLLEY_ROOM_BYTES,
 } from './limits.js';
@@ -43,6 +44,8 @@ export class VolleyStream extends EventEmitter implements ByteStream {
   #ended = false;
   #closed = false;
   #arrivedAt = 0;
+  /** Bytes since the last report. */
+  #unreported = 0;
   #reporting: NodeJS.Immediate | undefined;
   /** What may be sent now, and when that was. */
   #tokens = 0;
@@ -93,11 +96,15 @@ export class VolleyStream extends EventEmitter implements ByteStream {
     if (this.#closed) return;
     const ready = this.#arrivals.take(segment);
     this.#arrivedAt = performance.now();
-    this.#reporting ??= setImmediate(() => this.#report());
+    this.#unreported += segment.payload.length;
+    if (this.#unreported >= REPORT_BYTES) this.#report();
+    else this.#reporting ??= setImmediate(() => this.#report());
     for (const plain of ready) {
-      if (this.#closed) return;
-      if (plain.length > 0) this.emit('data', plain);
-      else this.#peerEnds();
+      for (const piece of plain) {
+        if (this.#closed) return;
+        this.emit('data', piece);
+      }
+      if (plain.length === 0) this.#peerEnds();
     }
   }
 
@@ -158,6 +165,7 @@ export class VolleyStream extends EventEmitter implements ByteStream {
   #report(): void {
     clearImmediate(this.#reporting);
     this.#reporting = undefined;
+    this.#unreported = 0;
     const body = encodeReport({
       serial: this.#serial++,
       ...this.#arrivals.state(),
