@@ -1,13 +1,11 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { createRequire } from 'node:module';
-import { endianness, networkInterfaces } from 'node:os';
 import { AwlError } from '../errors.js';
+import { Drain } from './drain.js';
 import { type Endpoint, familyOf, formatEndpoint } from './endpoint.js';
-import { addressToBytes } from './ip-bytes.js';
+import { type Libc, libc } from './libc.js';
+import { AF_INET, AF_INET6, socketAddress } from './socket-address.js';
 
 /** Linux' numbers, the same on every machine that koffi has a build for (asm-generic, linux/in.h, linux/udp.h). */
-const AF_INET = 2;
-const AF_INET6 = 10;
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
@@ -20,32 +18,21 @@ const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
 
-interface Libc {
-  socket(family: number, type: number, protocol: number): number;
-  bind(fd: number, address: Buffer, length: number): number;
-  setsockopt(fd: number, level: number, option: number, value: Buffer, length: number): number;
-  close(fd: number): number;
-  errno(): number;
-}
-
-interface Koffi {
-  load(path: null): { func(prototype: string): never };
-  errno(): number;
-}
-
 /** A UDP socket whose kernel cuts one large datagram into many, and joins many that arrive into one (Linux 5.0). */
 export interface OffloadedSocket {
   readonly socket: Socket;
   /** What is sent is cut into datagrams of this many bytes, the last one maybe shorter; 0 for not at all. */
   cut(bytes: number): void;
+  /** Reads faster than the socket's own events, as long as it is open. */
+  drain(from: Endpoint): Drain;
 }
 
-let libc: Libc | undefined | null;
+let offered: boolean | undefined;
 
-/** Whether this machine has such sockets. */
+/** Whether this machine has such sockets: kernels and sandboxes that stand for one differ, and one socket tells. */
 export function hasOffload(): boolean {
-  if (libc === undefined) libc = loadLibc() ?? null;
-  return libc !== null;
+  offered ??= knowsOffload();
+  return offered;
 }
 
 /**
@@ -53,8 +40,8 @@ export function hasOffload(): boolean {
  * @throws AwlError UDP_BIND
  */
 export function bindOffloaded(local: Endpoint, bufferBytes: number): OffloadedSocket {
-  if (!hasOffload() || !libc) throw new AwlError('UDP_BIND', 'this system cannot cut and join datagrams');
-  const calls = libc;
+  const calls = libc();
+  if (!calls || !hasOffload()) throw new AwlError('UDP_BIND', 'this system cannot cut and join datagrams');
   const six = familyOf(local) === 6;
   const fd = calls.socket(six ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const option = (level: number, name: number, value: number) =>
@@ -79,6 +66,7 @@ export function bindOffloaded(local: Endpoint, bufferBytes: number): OffloadedSo
         current = bytes;
         option(SOL_UDP, UDP_SEGMENT, bytes);
       },
+      drain: (from) => new Drain(calls, fd, from),
     };
   } catch (error) {
     if (fd >= 0) calls.close(fd);
@@ -86,29 +74,10 @@ export function bindOffloaded(local: Endpoint, bufferBytes: number): OffloadedSo
   }
 }
 
-function loadLibc(): Libc | undefined {
-  if (process.platform !== 'linux') return undefined;
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
-    const library = koffi.load(null);
-    const calls: Libc = {
-      socket: library.func('int socket(int, int, int)'),
-      bind: library.func('int bind(int, void *, uint32_t)'),
-      setsockopt: library.func('int setsockopt(int, int, int, void *, uint32_t)'),
-      close: library.func('int close(int)'),
-      errno: () => koffi.errno(),
-    };
-    return knowsOffload(calls) ? calls : undefined;
-  } catch {
-    // It has no build for this machine, or was left out when awl was installed.
-    return undefined;
-  }
-}
-
-/** Kernels and sandboxes that stand for one differ; one socket tells. */
-function knowsOffload(calls: Libc): boolean {
-  const fd = calls.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
+function knowsOffload(): boolean {
+  const calls = libc();
+  const fd = calls?.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) ?? -1;
+  if (!calls || fd < 0) return false;
   const options = [UDP_SEGMENT, UDP_GRO].every((name) => setOption(calls, fd, SOL_UDP, name, 1) === 0);
   calls.close(fd);
   return options;
@@ -117,28 +86,6 @@ function knowsOffload(calls: Libc): boolean {
 function setOption(calls: Libc, fd: number, level: number, name: number, value: number): number {
   const bytes = Buffer.from(Int32Array.of(value).buffer);
   return calls.setsockopt(fd, level, name, bytes, bytes.length);
-}
-
-/** sockaddr_in or sockaddr_in6: the family is the machine's, port and address the network's. */
-function socketAddress({ address, port }: Endpoint): Buffer {
-  const bytes = addressToBytes(address);
-  const result = Buffer.alloc(bytes.length === 4 ? 16 : 28);
-  const family = bytes.length === 4 ? AF_INET : AF_INET6;
-  if (endianness() === 'LE') result.writeUInt16LE(family);
-  else result.writeUInt16BE(family);
-  result.writeUInt16BE(port, 2);
-  result.set(bytes, bytes.length === 4 ? 4 : 8);
-  const scope = bytes.length === 4 ? 0 : scopeOf(address);
-  if (scope > 0) result.set(Buffer.from(Uint32Array.of(scope).buffer), 24);
-  return result;
-}
-
-/** The number of a link-local address' interface. */
-function scopeOf(address: string): number {
-  const zone = address.split('%')[1];
-  if (zone === undefined) return 0;
-  const known = networkInterfaces()[zone]?.find((one) => one.family === 'IPv6' && one.scopeid !== 0);
-  return known?.family === 'IPv6' ? known.scopeid : Number(zone) || 0;
 }
 
 function unbound(local: Endpoint, errno: number): AwlError {

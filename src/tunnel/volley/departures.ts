@@ -211,7 +211,8 @@ export class Departures {
       if (!one) break;
       const { flight, index } = one;
       // Reported since, or the volley is gone.
-      if (flight.marks.got[index] || flight.marks.sentAt[index] !== 0 || !this.#flights.has(flight.number)) continue;
+      if (flight.marks.got[index] || flight.marks.sentAt[index] !== 0 || !this.#flights.has(flight.number))
+        continue;
       const piece = flight.wire.subarray(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
       pieces.push(piece);
       bytes += piece.length;

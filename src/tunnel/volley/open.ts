@@ -97,8 +97,20 @@ class VolleyWire {
   }
 
   listen(listener: (data: Buffer) => void): void {
-    this.#offloaded.socket.on('message', (data: Buffer, { address, port }: RemoteInfo) => {
+    const { socket } = this.#offloaded;
+    const drain = this.#offloaded.drain({ address: this.#host, port: this.#port });
+    let drained = false;
+    const readOn = () => {
+      drained = false;
+      if (!this.#closed) drain.read(listener);
+    };
+    socket.on('message', (data: Buffer, { address, port }: RemoteInfo) => {
       if (port === this.#port && address === this.#host) listener(data);
+      // Node hands over some twenty, one by one; what waits behind them is had for less.
+      if (drained || this.#closed) return;
+      drained = true;
+      drain.read(listener);
+      setImmediate(readOn);
     });
   }
 

@@ -1,0 +1,48 @@
+import { createRequire } from 'node:module';
+
+/** What we call of the C library itself: what Node has no way to. Pointers are numbers, as `address` gives them. */
+export interface Libc {
+  socket(family: number, type: number, protocol: number): number;
+  bind(fd: number, address: Buffer, length: number): number;
+  setsockopt(fd: number, level: number, option: number, value: Buffer, length: number): number;
+  close(fd: number): number;
+  recvmmsg(fd: number, messages: bigint, count: number, flags: number, timeout: number): number;
+  errno(): number;
+  /** Where a buffer's memory is; it stays there as long as somebody keeps the buffer. */
+  address(buffer: Buffer): bigint;
+}
+
+interface Koffi {
+  load(path: null): { func(prototype: string): never };
+  errno(): number;
+  address(value: Buffer): bigint;
+  sizeof(type: string): number;
+}
+
+let loaded: Libc | undefined | null;
+
+/** Undefined on systems other than Linux with pointers of 64 bits, and where koffi has no build or was left out. */
+export function libc(): Libc | undefined {
+  if (loaded === undefined) loaded = load() ?? null;
+  return loaded ?? undefined;
+}
+
+function load(): Libc | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    if (koffi.sizeof('void *') !== 8) return undefined;
+    const library = koffi.load(null);
+    return {
+      socket: library.func('int socket(int, int, int)'),
+      bind: library.func('int bind(int, void *, uint32_t)'),
+      setsockopt: library.func('int setsockopt(int, int, int, void *, uint32_t)'),
+      close: library.func('int close(int)'),
+      recvmmsg: library.func('int recvmmsg(int, uintptr_t, uint32_t, int, uintptr_t)'),
+      errno: () => koffi.errno(),
+      address: (buffer) => koffi.address(buffer),
+    };
+  } catch {
+    return undefined;
+  }
+}
