@@ -42,6 +42,7 @@ export function tunnelSettings(values: OptionValues): CliTunnel | undefined {
     ...(socks5 && { socks5 }),
     ...(reconnectMs !== undefined && { reconnectMs }),
     ...(values.flag('udp-only') && { udpOnly: true }),
+    ...(wire === 'udx' && { udx: true }),
   };
   if (!overTubus) return { tunnel, ...(stdio && { stdio }) };
   // A tubus cannot be taken up again by another path.

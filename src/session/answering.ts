@@ -100,7 +100,7 @@ async function answerOn(
   const relays = await relayCandidates(settings, socket.local, log);
   const near = forPeer(gathering.list(seen.outer), seen.outer, invitation.reference.endpoint, settings);
   const candidates = [...near, ...(extended ? relays : [])];
-  const own = newContribution();
+  const own = newContribution(settings.tunnel);
   const tcp = await tcpMapping(settings, nat, { log, signal });
   const terms = ownTerms(settings, { outer: seen.outer, nat, now: context.now(), ...(tcp && { tcp }) });
   const plexus = isPlexus(invitation, envelope);

@@ -27,11 +27,11 @@ export interface Contribution {
   readonly caps: readonly string[];
 }
 
-/** A random u64 puzzle (spec c.1) and an X25519 key pair for the confirmation. */
-export function newContribution(): Contribution {
+/** A random u64 puzzle (spec c.1) and an X25519 key pair for the confirmation; `udx` for a tunnel without volleys. */
+export function newContribution({ udx = false }: { readonly udx?: boolean } = {}): Contribution {
   const { publicKey, privateKey } = generateKeyPairSync('x25519');
   const dh = { publicKey: curveRaw('x25519', publicKey), privateKey };
-  const caps = [...LADDER_CAPS, ...(hasOffload() ? [CAP_VOLLEYS] : [])];
+  const caps = [...LADDER_CAPS, ...(!udx && hasOffload() ? [CAP_VOLLEYS] : [])];
   return { puzzle: randomBytes(8).readBigUInt64LE(), dh, caps };
 }
 

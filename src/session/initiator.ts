@@ -107,7 +107,7 @@ async function exchangeAndPunch(parts: Parts): Promise<Passage> {
   void measuring.report.then((report) => emit({ event: 'nat', report }));
 
   const relays = await relaying;
-  const own = newContribution();
+  const own = newContribution(settings.tunnel);
   const { server } = await measuring.first;
   const tcp = await tcpMapping(settings, measuring.current(), { log, signal });
   const fresh = sockets.fresh.named(measuring.current());

@@ -36,6 +36,8 @@ export interface TunnelSettings {
   readonly tubus?: TubusUse;
   /** How long a tunnel that lost its path is kept for the next one; default 10 minutes, 0 for not at all. */
   readonly reconnectMs?: number;
+  /** UDX even where both sides' kernels could do better (`volley`). */
+  readonly udx?: boolean;
   /** Stay on UDP even where TCP could be punched. */
   readonly udpOnly?: boolean;
 }

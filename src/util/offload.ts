@@ -14,6 +14,10 @@ const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+const IPPROTO_IP = 0;
+const IP_MTU_DISCOVER = 10;
+const IPPROTO_IPV6 = 41;
+const IPV6_MTU_DISCOVER = 23;
 const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
@@ -23,6 +27,8 @@ export interface OffloadedSocket {
   readonly socket: Socket;
   /** What is sent is cut into datagrams of this many bytes, the last one maybe shorter; 0 for not at all. */
   cut(bytes: number): void;
+  /** What is longer than the path takes goes in fragments from now on, and is refused no more. */
+  fragment(): void;
   /** Reads faster than the socket's own events, as long as it is open. */
   drain(from: Endpoint): Drain;
 }
@@ -66,6 +72,8 @@ export function bindOffloaded(local: Endpoint, bufferBytes: number): OffloadedSo
         current = bytes;
         option(SOL_UDP, UDP_SEGMENT, bytes);
       },
+      fragment: () =>
+        void (six ? option(IPPROTO_IPV6, IPV6_MTU_DISCOVER, 0) : option(IPPROTO_IP, IP_MTU_DISCOVER, 0)),
       drain: (from) => new Drain(calls, fd, from),
     };
   } catch (error) {

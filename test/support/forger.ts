@@ -42,7 +42,7 @@ export class Forger {
   readonly #sockets: Socket[] = [];
   forged = 0;
 
-  /** The same passage, but that its datagrams go through here. Both sides must do this. */
+  /** The same passage, but that its datagrams, those of UDX, go through here. Both sides must do this. */
   async via(passage: Passage): Promise<Passage> {
     const { inner, alien, role } = passage;
     const key = [inner, alien].map(formatEndpoint).sort().join(' ');
@@ -50,7 +50,7 @@ export class Forger {
     this.#paths.set(key, path);
     const at = (await path).get(formatEndpoint(inner));
     if (!at) throw new Error('no such path');
-    return { ...passage, alien: at };
+    return { ...passage, alien: at, volleys: false };
   }
 
   close(): void {

@@ -77,11 +77,12 @@ export const TUNNEL_OPTIONS = [
     group: 'tunnel',
     commands: ['session'],
     placeholder: 'WIRE',
-    choices: ['awl', 'tubus', 'tubus-clear'],
+    choices: ['awl', 'udx', 'tubus', 'tubus-clear'],
     default: 'awl',
     conflicts: PROGRAM,
     help: "what the tunnel speaks: awl's own wire, or tubus where the other side is a plexus that starts wormhole",
     details:
+      'udx is the wire that awl takes by itself where one of both kernels cannot cut and join datagrams. ' +
       'tubus carries one TCP service, without encryption worth the name: one --export PORT meets --purpose=import on the ' +
       'other side, one --import PORT meets --purpose=export; tubus masks with the secret of the session, as ' +
       '--obscure=%secret% does there, and tubus-clear does not.',

@@ -14,6 +14,7 @@ import {
   RATE_ROUNDS,
   SLACK_MS,
   STARTUP_GAIN,
+  STARTUP_LOSS,
   VOLLEY_FLIGHT_BYTES,
 } from './limits.js';
 
@@ -29,6 +30,8 @@ export interface Departure {
 
 export interface Delivery {
   readonly bytes: number;
+  /** Found to be lost with this report. */
+  readonly lost: number;
   /** Of the newest departure among what arrived. */
   readonly departure: Departure | undefined;
   /** Only of what was sent once. */
@@ -54,6 +57,8 @@ export class Bandwidth {
   #fullRate = 0;
   #fullRounds = 0;
   #roundEnds = 0;
+  #roundBegan = 0;
+  #roundLost = 0;
   #leastRtt = Number.POSITIVE_INFINITY;
   #leastAt = 0;
   #smoothRtt = 0;
@@ -85,8 +90,10 @@ export class Bandwidth {
 
   /** Bytes per ms that may go out. */
   get rate(): number {
-    if (this.#best === 0) return INITIAL_FLIGHT_BYTES * STARTUP_GAIN;
-    return this.#best * this.#gain;
+    const rate = this.#best * this.#gain;
+    if (this.#phase !== 'startup') return Math.max(rate, LEAST_FLIGHT_BYTES / this.rttMs);
+    // What little was sent so far says nothing of what the path takes.
+    return Math.max(rate, (INITIAL_FLIGHT_BYTES / (this.#smoothRtt || 1)) * STARTUP_GAIN);
   }
 
   /** Bytes that may be under way. */
@@ -116,6 +123,7 @@ export class Bandwidth {
 
   delivers(now: number, delivery: Delivery): void {
     const { bytes, departure, rttMs, inFlight } = delivery;
+    this.#roundLost += delivery.lost;
     this.#room = Math.max(LEAST_FLIGHT_BYTES, delivery.room);
     if (rttMs !== undefined) this.#measureRtt(now, rttMs);
     if (bytes > 0) {
@@ -154,7 +162,7 @@ export class Bandwidth {
 
   #measureRate(departure: Departure): void {
     this.#firstAt = departure.at;
-    if (departure.delivered >= this.#roundEnds) this.#newRound();
+    if (departure.delivered >= this.#roundEnds) this.#newRound(departure.idle);
     const took = Math.max(departure.at - departure.firstAt, this.#deliveredAt - departure.deliveredAt);
     // Faster than any round trip: what arrived before was only reported late.
     if (took <= 0 || took < this.#leastRtt) return;
@@ -165,20 +173,23 @@ export class Bandwidth {
     this.#best = Math.max(this.#best, rate);
   }
 
-  #newRound(): void {
+  #newRound(idle: boolean): void {
+    const lossy = this.#roundLost > STARTUP_LOSS * (this.#delivered - this.#roundBegan);
+    this.#roundBegan = this.#delivered;
+    this.#roundLost = 0;
     this.#roundEnds = this.#delivered;
     const rate = this.#best;
-    if (this.#phase === 'startup' && this.#idleUntil < this.#delivered) {
+    if (this.#phase === 'startup' && !idle) {
       if (rate >= this.#fullRate * FULL_GROWTH) {
         this.#fullRate = rate;
         this.#fullRounds = 0;
       } else {
         this.#fullRounds += 1;
-        if (this.#fullRounds >= FULL_ROUNDS) this.#phase = 'drain';
+        if (lossy || this.#fullRounds >= FULL_ROUNDS) this.#phase = 'drain';
       }
     }
     // While there is little to send nothing is learned, and nothing is forgotten.
-    if (this.#idleUntil >= this.#delivered && (this.#rates.at(-1) ?? 0) === 0) return;
+    if (idle && this.#rates.at(-1) === 0) return;
     this.#rates.push(0);
     if (this.#rates.length > RATE_ROUNDS) this.#rates.shift();
     this.#best = Math.max(...this.#rates);

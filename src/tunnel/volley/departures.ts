@@ -9,25 +9,9 @@ import {
   writeVolley,
 } from '../../wire/volley.js';
 import type { ReportPart, VolleyReport } from '../../wire/volley-report.js';
-import { Bandwidth, type Departure } from './bandwidth.js';
+import { Bandwidth } from './bandwidth.js';
+import { type Flight, MarksPool, PieceQueue, sizeOf } from './flight.js';
 import { REORDER_MS, REORDER_SHARE, VOLLEY_SPARE, VOLLEY_WINDOW } from './limits.js';
-
-/** A volley that the peer does not have whole. */
-interface Flight {
-  readonly number: number;
-  readonly wire: Buffer;
-  readonly count: number;
-  readonly marks: Marks;
-  departure: Departure;
-  repeated: boolean;
-}
-
-/** What is kept of each segment; the arrays have room for the largest volley, and are used again. */
-interface Marks {
-  readonly got: Uint8Array;
-  /** When it left last; 0 for one that is not under way: it arrived, or waits to be repeated. */
-  readonly sentAt: Float64Array;
-}
 
 /** What came of a report. */
 interface Tally {
@@ -46,15 +30,15 @@ export class Departures {
   readonly #key: Buffer;
   readonly #token: number;
   readonly #pool = new BufferPool(SEGMENTS_MAX * SEGMENT_BYTES, VOLLEY_SPARE);
-  readonly #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
+  readonly #waiting = new PieceQueue();
   #ending: 'no' | 'asked' | 'sent' = 'no';
-  readonly #spare: Marks[] = [];
+  readonly #marks = new MarksPool();
   readonly #flights = new Map<number, Flight>();
   readonly #lost: { readonly flight: Flight; readonly index: number }[] = [];
   #next = 0;
   #oldest = 0;
   #inFlight = 0;
+  #lostBytes = 0;
   #serial = -1;
   /** When the newest of what arrived was sent. */
   #arrivedAt = 0;
@@ -68,7 +52,7 @@ export class Departures {
   }
 
   get waiting(): number {
-    return this.#waitingBytes;
+    return this.#waiting.bytes;
   }
 
   /** Bytes under way. */
@@ -82,13 +66,11 @@ export class Departures {
   }
 
   get hasMore(): boolean {
-    return this.#lost.length > 0 || this.#waitingBytes > 0 || this.#ending === 'asked';
+    return this.#lost.length > 0 || this.#waiting.bytes > 0 || this.#ending === 'asked';
   }
 
   add(data: Uint8Array): void {
-    if (data.length === 0) return;
-    this.#waiting.push(data);
-    this.#waitingBytes += data.length;
+    this.#waiting.add(data);
   }
 
   /** An empty volley behind everything else is the end. */
@@ -103,7 +85,7 @@ export class Departures {
     const most = Math.max(SEGMENT_BYTES, Math.min(budget, room));
     if (this.#lost.length > 0) return this.#repeat(now, most);
     if (this.#next >= this.#oldest + VOLLEY_WINDOW) return undefined;
-    if (this.#waitingBytes === 0 && this.#ending !== 'asked') {
+    if (this.#waiting.bytes === 0 && this.#ending !== 'asked') {
       this.bandwidth.idles(this.#inFlight);
       return undefined;
     }
@@ -123,11 +105,13 @@ export class Departures {
     for (; this.#oldest < report.next; this.#oldest++) this.#arrived(this.#oldest, tally);
     for (const part of report.parts) this.#learn(part, tally);
     this.#arrivedAt = Math.max(this.#arrivedAt, tally.newestAt);
+    const before = this.#lostBytes;
     this.#findLost(report);
     const { newest } = tally;
     const once = newest && !newest.repeated;
     this.bandwidth.delivers(now, {
       bytes: tally.bytes,
+      lost: this.#lostBytes - before,
       departure: newest?.departure,
       rttMs: once ? Math.max(0.01, now - tally.newestAt - report.delayMs) : undefined,
       inFlight: this.#inFlight,
@@ -156,7 +140,7 @@ export class Departures {
   #seal(now: number, most: number): Buffer {
     const segments = Math.floor(most / SEGMENT_BYTES);
     const fits = Math.min(VOLLEY_BYTES, segments * SEGMENT_PAYLOAD_BYTES - TUNNEL_TAG_BYTES);
-    const plain = this.#takeWaiting(fits);
+    const plain = this.#waiting.take(fits);
     const bytes = plain.reduce((sum, { length }) => sum + length, 0);
     if (bytes === 0) this.#ending = 'sent';
     const number = this.#next++;
@@ -167,39 +151,13 @@ export class Departures {
       number,
       wire,
       count,
-      marks: this.#mark(count, now),
+      marks: this.#marks.take(count, now),
       departure: this.bandwidth.departs(now, this.#inFlight),
       repeated: false,
     });
     this.#inFlight += wire.length;
     this.sent += count;
     return wire;
-  }
-
-  #mark(count: number, now: number): Marks {
-    const marks = this.#spare.pop() ?? {
-      got: new Uint8Array(SEGMENTS_MAX),
-      sentAt: new Float64Array(SEGMENTS_MAX),
-    };
-    marks.got.fill(0, 0, count);
-    marks.sentAt.fill(now, 0, count);
-    return marks;
-  }
-
-  #takeWaiting(most: number): Uint8Array[] {
-    const taken: Uint8Array[] = [];
-    let room = most;
-    while (room > 0) {
-      const piece = this.#waiting[0];
-      if (!piece) break;
-      if (piece.length <= room) this.#waiting.shift();
-      else this.#waiting[0] = piece.subarray(room);
-      const part = piece.length <= room ? piece : piece.subarray(0, room);
-      taken.push(part);
-      room -= part.length;
-    }
-    this.#waitingBytes -= most - room;
-    return taken;
   }
 
   /** Lost segments in one piece: all but the last of a volley are equally long, and a short one ends the piece. */
@@ -239,7 +197,7 @@ export class Departures {
     for (let index = 0; index < flight.count; index++) this.#have(flight, index, tally);
     this.#flights.delete(number);
     this.#pool.give(flight.wire);
-    if (this.#spare.length < VOLLEY_SPARE) this.#spare.push(flight.marks);
+    this.#marks.give(flight.marks);
   }
 
   #learn(part: ReportPart, tally: Tally): void {
@@ -287,12 +245,10 @@ export class Departures {
 
   #lose(flight: Flight, index: number): void {
     if (flight.marks.sentAt[index] === 0) return;
-    this.#inFlight -= sizeOf(flight, index);
+    const size = sizeOf(flight, index);
+    this.#inFlight -= size;
+    this.#lostBytes += size;
     flight.marks.sentAt[index] = 0;
     this.#lost.push({ flight, index });
   }
-}
-
-function sizeOf({ wire, count }: Flight, index: number): number {
-  return index < count - 1 ? SEGMENT_BYTES : wire.length - (count - 1) * SEGMENT_BYTES;
 }

@@ -5,7 +5,7 @@
 
 /** How far a volley may be ahead of the oldest that is not whole, and the bytes that may be under way: both of them. */
 export const VOLLEY_WINDOW = 1_024;
-export const VOLLEY_FLIGHT_BYTES = 24 * 1024 * 1024;
+export const VOLLEY_FLIGHT_BYTES = 16 * 1024 * 1024;
 /** What waits above before `write` says so, and when it says that there is room again. */
 export const VOLLEY_FULL_BYTES = 512 * 1024;
 export const VOLLEY_ROOM_BYTES = 256 * 1024;
@@ -28,7 +28,7 @@ export const SLACK_MS = 10;
 export const QUEUE_FACTOR = 1.5;
 /** At high rates packets go out in bursts of this time (as TCP's segmentation offload does), and make up for so much. */
 export const BURST_MS = 1;
-export const BURST_MAX_MS = 8;
+export const BURST_MAX_MS = 3;
 /** BBR section 4: gains, and for how many round trips the highest rate counts. */
 export const STARTUP_GAIN = 2.885;
 export const CYCLE_GAINS = [1.25, 0.75, 1, 1, 1, 1, 1, 1] as const;
@@ -37,6 +37,8 @@ export const QUEUE_FLIGHT_GAIN = 1.25;
 export const RATE_ROUNDS = 10;
 export const FULL_ROUNDS = 3;
 export const FULL_GROWTH = 1.25;
+/** After one such round where it lost more than this share: then it was the path's end (BBR version 2 has 2 %). */
+export const STARTUP_LOSS = 0.03;
 export const LEAST_RTT_MS = 10_000;
 export const PROBE_RTT_MS = 100;
 export const PROBE_RTT_GAIN = 0.5;

@@ -8,6 +8,9 @@ import type { Carrier, DatagramPort } from '../carrier.js';
 import { VOLLEY_QUEUE_BYTES, VOLLEY_SOCKET_BYTES } from './limits.js';
 import { VolleyStream } from './stream.js';
 
+/** What a kernel says of datagrams longer than the path's limit, cut by itself or not. */
+const TOO_LONG = ['EMSGSIZE', 'EINVAL'];
+
 export interface VolleyOptions {
   readonly local: Endpoint;
   readonly peer: Endpoint;
@@ -84,6 +87,8 @@ class VolleyWire {
   readonly room: number;
   /** The kernel takes more again. */
   onRoom: () => void = () => {};
+  /** The path takes no datagram of SEGMENT_BYTES: they go in fragments, one by one. */
+  #narrow = false;
   #closed: Promise<void> | undefined;
 
   constructor(offloaded: OffloadedSocket, local: Endpoint, peer: Endpoint) {
@@ -117,8 +122,8 @@ class VolleyWire {
   sendSegments(wire: Buffer): boolean {
     if (this.#closed) return false;
     const { socket } = this.#offloaded;
-    this.#offloaded.cut(SEGMENT_BYTES);
-    this.#send(wire, () => this.onRoom());
+    if (this.#narrow) this.#sendSingly(wire);
+    else this.#sendAtOnce(wire);
     return socket.getSendQueueSize() < VOLLEY_QUEUE_BYTES;
   }
 
@@ -138,7 +143,25 @@ class VolleyWire {
     return this.#closed;
   }
 
-  #send(data: Buffer, sent: () => void): void {
+  #sendAtOnce(wire: Buffer): void {
+    this.#offloaded.cut(SEGMENT_BYTES);
+    this.#send(wire, (error) => {
+      if (error && TOO_LONG.includes(error.code ?? '')) {
+        this.#narrow = true;
+        this.#offloaded.fragment();
+      }
+      this.onRoom();
+    });
+  }
+
+  #sendSingly(wire: Buffer): void {
+    this.#offloaded.cut(0);
+    for (let at = 0; at < wire.length; at += SEGMENT_BYTES) {
+      this.#send(wire.subarray(at, at + SEGMENT_BYTES), () => this.onRoom());
+    }
+  }
+
+  #send(data: Buffer, sent: (error: NodeJS.ErrnoException | null) => void): void {
     this.#offloaded.socket.send(data, this.#port, this.#host, sent);
   }
 }

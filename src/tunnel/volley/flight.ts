@@ -1,0 +1,73 @@
+import { SEGMENT_BYTES, SEGMENTS_MAX } from '../../wire/volley.js';
+import type { Departure } from './bandwidth.js';
+import { VOLLEY_SPARE } from './limits.js';
+
+/** A volley that the peer does not have whole. */
+export interface Flight {
+  readonly number: number;
+  readonly wire: Buffer;
+  readonly count: number;
+  readonly marks: Marks;
+  departure: Departure;
+  repeated: boolean;
+}
+
+/** What is kept of each segment; the arrays have room for the largest volley, and are used again. */
+export interface Marks {
+  readonly got: Uint8Array;
+  /** When it left last; 0 for one that is not under way: it arrived, or waits to be repeated. */
+  readonly sentAt: Float64Array;
+}
+
+export class MarksPool {
+  readonly #free: Marks[] = [];
+
+  /** For so many segments that leave now. */
+  take(count: number, now: number): Marks {
+    const marks = this.#free.pop() ?? {
+      got: new Uint8Array(SEGMENTS_MAX),
+      sentAt: new Float64Array(SEGMENTS_MAX),
+    };
+    marks.got.fill(0, 0, count);
+    marks.sentAt.fill(now, 0, count);
+    return marks;
+  }
+
+  give(marks: Marks): void {
+    if (this.#free.length < VOLLEY_SPARE) this.#free.push(marks);
+  }
+}
+
+/** Bytes in the pieces in which they came. */
+export class PieceQueue {
+  readonly #pieces: Uint8Array[] = [];
+  bytes = 0;
+
+  add(piece: Uint8Array): void {
+    if (piece.length === 0) return;
+    this.#pieces.push(piece);
+    this.bytes += piece.length;
+  }
+
+  /** The next bytes, of which there may be fewer. */
+  take(most: number): Uint8Array[] {
+    const taken: Uint8Array[] = [];
+    let room = most;
+    while (room > 0) {
+      const piece = this.#pieces[0];
+      if (!piece) break;
+      if (piece.length <= room) this.#pieces.shift();
+      else this.#pieces[0] = piece.subarray(room);
+      const part = piece.length <= room ? piece : piece.subarray(0, room);
+      taken.push(part);
+      room -= part.length;
+    }
+    this.bytes -= most - room;
+    return taken;
+  }
+}
+
+/** Bytes on the wire of one segment. */
+export function sizeOf({ wire, count }: Flight, index: number): number {
+  return index < count - 1 ? SEGMENT_BYTES : wire.length - (count - 1) * SEGMENT_BYTES;
+}

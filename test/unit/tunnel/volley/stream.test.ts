@@ -1,0 +1,170 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { SEGMENT_BYTES } from '../../../../src/wire/volley.js';
+import { type PathOptions, pass, VolleyPath } from '../../../support/volley-path.js';
+
+beforeEach(() => {
+  vi.useFakeTimers({
+    toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'clearImmediate', 'performance'],
+  });
+  pass(1);
+});
+afterEach(() => void vi.useRealTimers());
+
+/** Sends so many bytes from a to b, as fast as it is let, and ends; what is right arrives within the time. */
+function carries(path: VolleyPath, bytes: number, limitMs: number): number {
+  const [sent, got] = [createHash('sha256'), createHash('sha256')];
+  let arrived = 0;
+  let ended = false;
+  path.b.on('data', (piece: Buffer) => {
+    got.update(piece);
+    arrived += piece.length;
+  });
+  path.b.on('end', () => {
+    ended = true;
+    path.b.end();
+  });
+  let closed = 0;
+  for (const side of [path.a, path.b]) side.on('close', () => (closed += 1));
+  let left = bytes;
+  const write = () => {
+    while (left > 0) {
+      const piece = randomBytes(Math.min(left, 50_000));
+      left -= piece.length;
+      sent.update(piece);
+      if (!path.a.write(piece)) return;
+    }
+    path.a.end();
+  };
+  path.a.on('drain', write);
+  write();
+  let ms = 0;
+  for (; ms < limitMs && closed < 2; ms += 50) pass(50);
+  expect(arrived).toBe(bytes);
+  expect(ended).toBe(true);
+  expect(got.digest('hex')).toBe(sent.digest('hex'));
+  expect(closed).toBe(2);
+  return ms;
+}
+
+const PATHS: Readonly<Record<string, PathOptions>> = {
+  'a clean path': { delayMs: 5 },
+  'loss of 5 % and what comes twice': { delayMs: 5, loss: 0.05, duplicate: 0.05 },
+  'loss of 30 %': { delayMs: 5, loss: 0.3 },
+  'packets that overtake each other': { delayMs: 5, jitterMs: 20, duplicate: 0.02 },
+  'a bottleneck with little room': { delayMs: 10, mbit: 20, queueBytes: 30_000 },
+};
+for (const [what, options] of Object.entries(PATHS)) {
+  test(`${what}: every byte arrives once and in order, and both ends end`, () => {
+    carries(new VolleyPath(options), 700_000, 60_000);
+  });
+}
+
+test('forged segments of all kinds cost repetitions and no byte', () => {
+  let forged = 0;
+  const meddle = (packet: Buffer): Buffer[] => {
+    if (packet[0] !== 0xa8 || ++forged % 7 !== 0) return [packet];
+    const fake = Buffer.from(packet);
+    // Its payload, its count, its number far ahead or behind, its token: before and after the true one.
+    const kind = forged % 5;
+    if (kind === 0) fake.fill(0x55, 15);
+    else if (kind === 1) fake[14] = 54;
+    else if (kind === 2) fake.writeUIntBE(2 ** 40, 7, 6);
+    else if (kind === 3) fake.writeUIntBE(0, 7, 6);
+    else fake.writeUInt32BE(1, 3);
+    return forged % 2 === 0 ? [fake, packet] : [packet, fake];
+  };
+  const path = new VolleyPath({ delayMs: 5, meddle });
+  carries(path, 400_000, 60_000);
+  expect(forged).toBeGreaterThan(100);
+  expect(path.a.stats().repeated).toBeGreaterThan(0);
+});
+
+test('forged, repeated and old reports change nothing', () => {
+  const old: Buffer[] = [];
+  const meddle = (packet: Buffer): Buffer[] => {
+    if (packet[0] !== 0xaa) return [packet];
+    old.push(packet);
+    const fake = Buffer.from(packet);
+    fake[20] = (fake[20] as number) ^ 1;
+    return [fake, old[old.length >> 1] as Buffer, packet];
+  };
+  const errors: Error[] = [];
+  const path = new VolleyPath({ delayMs: 5, loss: 0.02, meddle });
+  path.a.on('error', (error) => errors.push(error));
+  carries(path, 400_000, 60_000);
+  expect(errors).toEqual([]);
+});
+
+test('a path that was cut for seconds goes on where it was, and sends little while it is cut', () => {
+  let cut = false;
+  let through = 0;
+  const path = new VolleyPath({
+    delayMs: 5,
+    mbit: 50,
+    meddle: (packet) => {
+      through += packet.length > SEGMENT_BYTES / 2 ? 1 : 0;
+      return cut ? [] : [packet];
+    },
+  });
+  let got = 0;
+  path.b.on('data', ({ length }: Buffer) => (got += length));
+  path.a.write(Buffer.alloc(1_000_000));
+  pass(50);
+  cut = true;
+  pass(100);
+  const before = through;
+  pass(8_000);
+  expect(through - before).toBeLessThan(300);
+  cut = false;
+  pass(8_000);
+  expect(got).toBe(1_000_000);
+});
+
+test('20 Mbit/s at 50 ms are used, and after the start the queue before the bottleneck stays short', () => {
+  const path = new VolleyPath({ delayMs: 25, mbit: 20, queueBytes: 800_000 });
+  let got = 0;
+  path.b.on('data', ({ length }: Buffer) => (got += length));
+  const write = () => {
+    while (path.a.write(Buffer.alloc(65_536)));
+  };
+  path.a.on('drain', write);
+  write();
+  pass(2_000);
+  const before = got;
+  pass(2_000);
+  expect(((got - before) * 8) / 2e6).toBeGreaterThan(18);
+  expect(path.a.stats().rttMs).toBeLessThan(90);
+});
+
+test('who gives the stream up tells the peer, and a word forged to say so does not', () => {
+  const path = new VolleyPath({ delayMs: 5 });
+  const errors: string[] = [];
+  path.b.on('error', ({ message }: Error) => errors.push(message));
+  path.b.report(Buffer.alloc(40, 0xa7));
+  pass(50);
+  expect(errors).toEqual([]);
+  path.a.destroy();
+  pass(50);
+  expect(errors).toEqual(['the peer gave it up']);
+});
+
+test('a peer that reports what was never sent is not believed any further', () => {
+  const path = new VolleyPath({ delayMs: 5 });
+  const errors: string[] = [];
+  path.a.on('error', ({ message }: Error) => errors.push(message));
+  // It has the keys, and sends nothing of the kind by itself: volley 5 of ours.
+  const other = new VolleyPath({ delayMs: 5 });
+  other.b.on('data', () => {});
+  let last: Buffer | undefined;
+  vi.spyOn(other.a, 'report').mockImplementation((sealed) => {
+    last = Buffer.from(sealed);
+  });
+  for (let i = 0; i < 6; i++) {
+    other.a.write(Buffer.from('x'));
+    pass(30);
+  }
+  expect(last).toBeDefined();
+  path.a.report(last as Buffer);
+  expect(errors).toEqual(['reports what was never sent']);
+});

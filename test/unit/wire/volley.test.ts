@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import {
+  framePacket,
+  openVolley,
+  SEGMENT_BYTES,
+  type Segment,
+  splitPackets,
+  VOLLEY_BYTES,
+  volleyBytes,
+  writeVolley,
+} from '../../../src/wire/volley.js';
+import { decodeReport, encodeReport, type ReportPart } from '../../../src/wire/volley-report.js';
+
+const KEY = Buffer.alloc(32, 3);
+
+function sealed(plain: readonly Uint8Array[], number: number): Buffer {
+  const wire = Buffer.alloc(volleyBytes(plain.reduce((sum, { length }) => sum + length, 0)));
+  writeVolley(wire, KEY, { token: 0xdeadbeef, number }, plain);
+  return wire;
+}
+
+function segments(wire: Buffer): Segment[] {
+  return [...splitPackets(wire)].map((packet) => {
+    if (packet.kind !== 'segment') throw new Error(packet.kind);
+    return packet.segment;
+  });
+}
+
+const open = (wire: Buffer, number: number) =>
+  openVolley(KEY, number, Buffer.concat(segments(wire).map(({ payload }) => payload)));
+
+test('a volley of any size comes back, in segments that are as long as the first but for the last', () => {
+  const sizes = fc.oneof(fc.integer({ min: 0, max: 4000 }), fc.integer({ min: 0, max: VOLLEY_BYTES }));
+  fc.assert(
+    fc.property(sizes, fc.integer({ min: 0, max: 2 ** 48 - 1 }), fc.nat(9), (bytes, number, cuts) => {
+      const plain = randomBytes(bytes);
+      const at = Math.ceil(bytes / (cuts + 1)) || 1;
+      const pieces = Array.from({ length: cuts + 1 }, (_, i) => plain.subarray(i * at, (i + 1) * at));
+      const wire = sealed(pieces, number);
+      const parts = segments(wire);
+      expect(parts.every(({ count }) => count === parts.length)).toBe(true);
+      expect(parts.map(({ index }) => index)).toEqual(parts.map((_, i) => i));
+      expect(parts.every((one) => one.number === number && one.token === 0xdeadbeef)).toBe(true);
+      expect(Math.ceil(wire.length / SEGMENT_BYTES)).toBe(parts.length);
+      expect(wire.length).toBeLessThanOrEqual(65_507);
+      expect(Buffer.concat(open(wire, number) ?? []).equals(plain)).toBe(true);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a volley with any bit of its ciphertext changed, or under another number, does not open', () => {
+  const wire = sealed([randomBytes(5000)], 9);
+  expect(open(wire, 10)).toBeUndefined();
+  fc.assert(
+    fc.property(fc.nat(wire.length - 1), fc.nat(7), (at, bit) => {
+      const changed = Buffer.from(wire);
+      changed[at] = (changed[at] as number) ^ (1 << bit);
+      if (at % SEGMENT_BYTES < 15) return;
+      expect(open(changed, 9)).toBeUndefined();
+    }),
+  );
+});
+
+test('what the kernel joined is told apart, and what is not ours ends it', () => {
+  const [report, datagram] = [
+    framePacket('report', Buffer.from('r')),
+    framePacket('datagram', Buffer.from('dd')),
+  ];
+  const joined = Buffer.concat([report, report, datagram, sealed([Buffer.from('x')], 1)]);
+  expect([...splitPackets(joined)].map(({ kind }) => kind)).toEqual([
+    'report',
+    'report',
+    'datagram',
+    'segment',
+  ]);
+  expect([...splitPackets(Buffer.concat([report, Buffer.from('GET / HTTP'), report]))]).toHaveLength(1);
+});
+
+test('any bytes are read without harm: packets within them, or nothing', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 3000 }), fc.constantFrom(0xa8, 0xa9, 0xaa), (bytes, magic) => {
+      const data = Buffer.from(bytes);
+      if (data.length > 0) data[0] = magic;
+      for (const packet of splitPackets(data)) {
+        if (packet.kind !== 'segment') continue;
+        expect(packet.segment.index).toBeLessThan(packet.segment.count);
+        expect(packet.segment.payload.length).toBeGreaterThan(0);
+      }
+      decodeReport(data);
+    }),
+  );
+});
+
+const PARTS = fc
+  .array(
+    fc.record({
+      gap: fc.nat(20),
+      part: fc.oneof(
+        fc.record({ run: fc.integer({ min: 1, max: 300 }) }),
+        fc.record({
+          got: fc.array(fc.nat(1), { minLength: 1, maxLength: 54 }).map((list) => Uint8Array.from(list)),
+        }),
+      ),
+    }),
+    { maxLength: 300 },
+  )
+  .map((list) => {
+    const parts: ReportPart[] = [];
+    let at = 5;
+    for (const { gap, part } of list) {
+      at += gap;
+      parts.push({ number: at, ...part });
+      at += 'run' in part ? part.run : 1;
+    }
+    return { parts, seen: at };
+  });
+
+test('a report comes back as it was, or shortened to what fits with its end named', () => {
+  fc.assert(
+    fc.property(PARTS, fc.nat(2 ** 31), ({ parts, seen }, serial) => {
+      if (seen - 5 > 60_000) return;
+      const bytes = encodeReport({ serial, next: 5, seen, delayMs: 1.5, room: 99, parts });
+      expect(bytes.length).toBeLessThanOrEqual(1100);
+      const back = decodeReport(bytes);
+      expect(back).toMatchObject({ serial, next: 5, delayMs: 1.5, room: 99 });
+      const kept = back?.parts ?? [];
+      expect(kept).toEqual(parts.slice(0, kept.length));
+      expect(back?.seen).toBe(kept.length === parts.length ? seen : parts[kept.length]?.number);
+    }),
+  );
+});
