@@ -22,7 +22,7 @@ _awl() {
     --port-mapping) words='auto off' ;;
     --rendezvous) words='hyperdht opendht email meepo file' ;;
     --cipher) words='aes256 des3' ;;
-    --tunnel) words='awl tubus tubus-clear' ;;
+    --tunnel) words='awl udx tubus tubus-clear' ;;
     --log-level) words='fatal error warning info debug trace' ;;
     --bits) words='2048 3072 4096' ;;
     --purpose) words='import export' ;;
