@@ -1,7 +1,7 @@
 import { BufferPool } from '../../util/buffer-pool.js';
 import { openVolley, SEGMENT_PAYLOAD_BYTES, SEGMENTS_MAX, type Segment } from '../../wire/volley.js';
 import { REPORT_RUN_MAX, type ReportPart } from '../../wire/volley-report.js';
-import { VOLLEY_SPARE, VOLLEY_WINDOW } from './limits.js';
+import { VOLLEY_HELD_BYTES, VOLLEY_SPARE, VOLLEY_WINDOW } from './limits.js';
 
 /** A volley of which some segments are there. */
 interface Part {
@@ -27,6 +27,7 @@ export class Arrivals {
   readonly #whole = new Map<number, readonly Buffer[]>();
   #next = 0;
   #seen = 0;
+  #held = 0;
   /** Segments that are not ours, or of volleys that did not open or contradict themselves; and those that came before. */
   bad = 0;
   repeated = 0;
@@ -34,6 +35,11 @@ export class Arrivals {
   constructor(key: Buffer, token: number) {
     this.#key = key;
     this.#token = token;
+  }
+
+  /** Bytes kept of volleys that are not whole, or not in order. */
+  get held(): number {
+    return this.#held;
   }
 
   /** Takes a segment in any order; yields the plaintexts that are in order now, each in pieces. */
@@ -58,6 +64,7 @@ export class Arrivals {
     this.#seen = Math.max(this.#seen, number + 1);
     if (number !== this.#next) {
       this.#whole.set(number, plain);
+      this.#held += sizeOf(plain);
       return [];
     }
     return this.#inOrder(plain);
@@ -91,7 +98,13 @@ export class Arrivals {
       part = undefined;
     }
     if (!part) {
-      const sealed = this.#pool.take(count * SEGMENT_PAYLOAD_BYTES);
+      const bytes = count * SEGMENT_PAYLOAD_BYTES;
+      if (!this.#makeRoom(number, bytes)) {
+        this.bad += 1;
+        return undefined;
+      }
+      this.#held += bytes;
+      const sealed = this.#pool.take(bytes);
       part = { count, sealed, got: new Uint8Array(count), left: count, lastBytes: 0 };
       this.#parts.set(number, part);
       this.#seen = Math.max(this.#seen, number + 1);
@@ -106,11 +119,24 @@ export class Arrivals {
     if (index === count - 1) part.lastBytes = payload.length;
     if (part.left > 0) return undefined;
     this.#parts.delete(number);
+    this.#held -= part.sealed.length;
     return part.sealed.subarray(0, (count - 1) * SEGMENT_PAYLOAD_BYTES + part.lastBytes);
+  }
+
+  /** What is needed first stays; segments that are far ahead may be a forger's, and are repeated if not. */
+  #makeRoom(number: number, bytes: number): boolean {
+    while (this.#held + bytes > VOLLEY_HELD_BYTES) {
+      const last = Math.max(...this.#parts.keys(), -1);
+      const part = this.#parts.get(last);
+      if (!part || last < number) return number === this.#next;
+      this.#forget(last, part);
+    }
+    return true;
   }
 
   #forget(number: number, part: Part): void {
     this.#parts.delete(number);
+    this.#held -= part.sealed.length;
     this.#pool.give(part.sealed);
   }
 
@@ -118,9 +144,13 @@ export class Arrivals {
     const ready: (readonly Buffer[])[] = [];
     for (let plain: readonly Buffer[] | undefined = first; plain; plain = this.#whole.get(this.#next)) {
       ready.push(plain);
-      this.#whole.delete(this.#next);
+      if (this.#whole.delete(this.#next)) this.#held -= sizeOf(plain);
       this.#next += 1;
     }
     return ready;
   }
+}
+
+function sizeOf(pieces: readonly Buffer[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
 }

@@ -98,7 +98,8 @@ export class Departures {
    */
   report(report: VolleyReport, now: number): void {
     if (report.serial <= this.#serial) return;
-    if (report.seen > this.#next || report.next < this.#oldest)
+    // Of single segments anybody on the path can make the peer believe; not of whole volleys.
+    if (report.next > this.#next || report.next < this.#oldest)
       throw new RangeError('reports what was never sent');
     this.#serial = report.serial;
     const tally: Tally = { bytes: 0, newest: undefined, newestAt: 0 };

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { SEGMENT_BYTES } from '../../../../src/wire/volley.js';
+import { Arrivals } from '../../../../src/tunnel/volley/arrivals.js';
+import { VOLLEY_HELD_BYTES } from '../../../../src/tunnel/volley/limits.js';
+import { SEGMENT_BYTES, SEGMENTS_MAX, type Segment } from '../../../../src/wire/volley.js';
 import { type PathOptions, pass, VolleyPath } from '../../../support/volley-path.js';
 
 beforeEach(() => {
@@ -66,12 +68,14 @@ test('forged segments of all kinds cost repetitions and no byte', () => {
     if (packet[0] !== 0xa8 || ++forged % 7 !== 0) return [packet];
     const fake = Buffer.from(packet);
     // Its payload, its count, its number far ahead or behind, its token: before and after the true one.
-    const kind = forged % 5;
+    const kind = forged % 6;
     if (kind === 0) fake.fill(0x55, 15);
     else if (kind === 1) fake[14] = 54;
     else if (kind === 2) fake.writeUIntBE(2 ** 40, 7, 6);
     else if (kind === 3) fake.writeUIntBE(0, 7, 6);
-    else fake.writeUInt32BE(1, 3);
+    else if (kind === 4) fake.writeUInt32BE(1, 3);
+    // One of a volley that was not sent yet.
+    else fake.writeUIntBE(fake.readUIntBE(7, 6) + 700, 7, 6);
     return forged % 2 === 0 ? [fake, packet] : [packet, fake];
   };
   const path = new VolleyPath({ delayMs: 5, meddle });
@@ -167,4 +171,19 @@ test('a peer that reports what was never sent is not believed any further', () =
   expect(last).toBeDefined();
   path.a.report(last as Buffer);
   expect(errors).toEqual(['reports what was never sent']);
+});
+
+test('segments of volleys that never become whole take bounded memory, and no place from the next one', () => {
+  const arrivals = new Arrivals(Buffer.alloc(32), 1);
+  const begin = (number: number): Segment => ({
+    ...{ token: 1, number, index: 1, count: SEGMENTS_MAX },
+    payload: Buffer.alloc(1185),
+  });
+  for (let number = 1023; number >= 0; number--) arrivals.take(begin(number));
+  for (let number = 0; number < 1024; number++) arrivals.take(begin(number));
+  expect(arrivals.held).toBeLessThanOrEqual(VOLLEY_HELD_BYTES);
+  const { parts } = arrivals.state();
+  expect(parts[0]).toMatchObject({ number: 0 });
+  expect(parts.length).toBeGreaterThan(300);
+  expect(parts.length).toBeLessThan(500);
 });
