@@ -7,7 +7,7 @@ import { LivingTunnels } from '../../src/session/living.js';
 import { runTunnels } from '../../src/session/starting-over.js';
 import type { StdioStreams } from '../../src/tunnel/stdio.js';
 import { parseTarget } from '../../src/wire/tunnel-target.js';
-import { type Attack, Forger, UDX } from './forger.js';
+import { type Attack, Forger, type ForgerOptions, UDX } from './forger.js';
 import { serve, tunnelSettings } from './tunnel.js';
 import { type Machine, makeWorld, until } from './world.js';
 
@@ -15,7 +15,7 @@ import { type Machine, makeWorld, until } from './world.js';
  * alice imports bob's echo; every datagram of theirs passes a forger. `forget` makes bob what he would be after a
  * crash: somebody who knows nothing of the tunnels before. `attack` is there from the very first datagram.
  */
-export async function forgedTunnel(streams?: StdioStreams, attack?: Attack) {
+export async function forgedTunnel(streams?: StdioStreams, attack?: Attack, options?: ForgerOptions) {
   const world = await makeWorld('alice@example.org/laptop', 'bob@example.org/nas');
   onTestFinished(() => world.close());
   const [alice, bob] = world.machines as [Machine, Machine];
@@ -23,7 +23,7 @@ export async function forgedTunnel(streams?: StdioStreams, attack?: Attack) {
   onTestFinished(() => echo.close());
   const free = await serve(() => {});
   await free.close();
-  const forger = new Forger();
+  const forger = new Forger(options);
   forger.attack = attack;
   onTestFinished(() => forger.close());
   const [stop, stopAccepting] = [new AbortController(), new AbortController()];

@@ -35,14 +35,26 @@ export const streamOf = (packet: Buffer) => packet.readUInt32LE(4);
 export const seqOf = (packet: Buffer) => packet.readUInt32LE(12);
 export const ackOf = (packet: Buffer) => packet.readUInt32LE(16);
 
+export interface ForgerOptions {
+  /** Both sides speak in volleys, of which `attack` is told each packet; otherwise UDX. */
+  readonly volleys?: boolean;
+}
+
 /** Somebody on every path between two sides on loopback: reads all, and adds packets under both addresses. */
 export class Forger {
   attack: Attack | undefined;
   readonly #paths = new Map<string, Promise<ReadonlyMap<string, Endpoint>>>();
   readonly #sockets: Socket[] = [];
+  readonly #volleys: boolean;
   forged = 0;
+  /** Packets that passed, by their first byte. */
+  readonly seen = new Map<number, number>();
 
-  /** The same passage, but that its datagrams, those of UDX, go through here. Both sides must do this. */
+  constructor({ volleys = false }: ForgerOptions = {}) {
+    this.#volleys = volleys;
+  }
+
+  /** The same passage, but that its datagrams go through here. Both sides must do this. */
   async via(passage: Passage): Promise<Passage> {
     const { inner, alien, role } = passage;
     const key = [inner, alien].map(formatEndpoint).sort().join(' ');
@@ -50,7 +62,7 @@ export class Forger {
     this.#paths.set(key, path);
     const at = (await path).get(formatEndpoint(inner));
     if (!at) throw new Error('no such path');
-    return { ...passage, alien: at, volleys: false };
+    return { ...passage, alien: at, volleys: this.#volleys };
   }
 
   close(): void {
@@ -69,8 +81,10 @@ export class Forger {
       at.set(formatEndpoint(sides[index]!), { address: '127.0.0.1', port: socket.address().port });
       const [out, to] = [sockets[1 - index]!, sides[1 - index]!];
       socket.on('message', (data) => {
-        const udx = data.length >= HEADER_BYTES && data[0] === 0xff && data[1] === 1;
-        const forgery = udx ? this.attack?.(data, index === 0) : undefined;
+        const first = data[0] ?? 0;
+        this.seen.set(first, (this.seen.get(first) ?? 0) + 1);
+        const udx = data.length >= HEADER_BYTES && first === 0xff && data[1] === 1;
+        const forgery = udx || this.#volleys ? this.attack?.(data, index === 0) : undefined;
         for (const packet of forgery?.packets ?? []) out.send(packet, to.port, to.address);
         this.forged += forgery?.packets.length ?? 0;
         if (!forgery?.drop) out.send(data, to.port, to.address);
