@@ -5,15 +5,16 @@
 
 /** How far a volley may be ahead of the oldest that is not whole, and the bytes that may be under way: both of them. */
 export const VOLLEY_WINDOW = 1_024;
-export const VOLLEY_FLIGHT_BYTES = 16 * 1024 * 1024;
+export const VOLLEY_FLIGHT_BYTES = 12 * 1024 * 1024;
 /** What a receiver keeps of volleys that are not whole or not in order; an honest sender has no more under way. */
 export const VOLLEY_HELD_BYTES = 24 * 1024 * 1024;
 /** What waits above before `write` says so, and when it says that there is room again. */
 export const VOLLEY_FULL_BYTES = 512 * 1024;
 export const VOLLEY_ROOM_BYTES = 256 * 1024;
 /** Wire memory that waits to be used again. */
-export const VOLLEY_SPARE = 128;
-/** A report goes out at the end of a turn of the event loop, and in it after so much. */
+export const VOLLEY_SPARE = 64;
+/** A report goes out at the end of a turn of the event loop, but not sooner after the last than this, and in it after so much. */
+export const REPORT_MS = 1;
 export const REPORT_BYTES = 256 * 1024;
 /** Asked of the kernel for either direction; without rights for it the system's limit is what we get. */
 export const VOLLEY_SOCKET_BYTES = 4 * 1024 * 1024;

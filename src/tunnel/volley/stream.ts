@@ -13,6 +13,7 @@ import {
   PROBE_SLACK_MS,
   PROBES,
   REPORT_BYTES,
+  REPORT_MS,
   VOLLEY_FULL_BYTES,
   VOLLEY_ROOM_BYTES,
 } from './limits.js';
@@ -47,6 +48,8 @@ export class VolleyStream extends EventEmitter implements ByteStream {
   /** Bytes since the last report. */
   #unreported = 0;
   #reporting: NodeJS.Immediate | undefined;
+  #reportingLater: NodeJS.Timeout | undefined;
+  #reportedAt = 0;
   /** What may be sent now, and when that was. */
   #tokens = 0;
   #tokensAt = 0;
@@ -97,8 +100,7 @@ export class VolleyStream extends EventEmitter implements ByteStream {
     const ready = this.#arrivals.take(segment);
     this.#arrivedAt = performance.now();
     this.#unreported += segment.payload.length;
-    if (this.#unreported >= REPORT_BYTES) this.#report();
-    else this.#reporting ??= setImmediate(() => this.#report());
+    this.#reportSoon();
     for (const plain of ready) {
       for (const piece of plain) {
         if (this.#closed) return;
@@ -159,17 +161,31 @@ export class VolleyStream extends EventEmitter implements ByteStream {
     this.#closed = true;
     clearTimeout(this.#timer);
     clearImmediate(this.#reporting);
+    clearTimeout(this.#reportingLater);
     setImmediate(() => this.emit('close'));
+  }
+
+  #reportSoon(): void {
+    if (this.#unreported >= REPORT_BYTES) {
+      this.#report();
+    } else if (this.#arrivedAt - this.#reportedAt >= REPORT_MS) {
+      this.#reporting ??= setImmediate(() => this.#report());
+    } else {
+      this.#reportingLater ??= setTimeout(() => this.#report(), REPORT_MS);
+    }
   }
 
   #report(): void {
     clearImmediate(this.#reporting);
+    clearTimeout(this.#reportingLater);
     this.#reporting = undefined;
+    this.#reportingLater = undefined;
     this.#unreported = 0;
+    this.#reportedAt = performance.now();
     const body = encodeReport({
       serial: this.#serial++,
       ...this.#arrivals.state(),
-      delayMs: performance.now() - this.#arrivedAt,
+      delayMs: this.#reportedAt - this.#arrivedAt,
       room: this.#port.room,
     });
     this.#port.sendReport(this.#sealer.seal(STATE, body));
