@@ -142,7 +142,8 @@ if [ "${AWL_WG_USERSPACE:-}" = 1 ] || ! ip link add dev "$dev" type wireguard 2>
   LOG_LEVEL=error wireguard-go -f "$dev" &
   daemon=$!
   tries=0
-  until wg show "$dev" >/dev/null 2>&1; do
+  # wg takes a socket that nobody listens at yet for a dead one and removes it: the program gets a moment for that.
+  until [ -S "/var/run/wireguard/$dev.sock" ] && sleep 0.1 && wg show "$dev" >/dev/null 2>&1; do
     tries=$((tries + 1))
     if [ "$tries" -gt 50 ] || ! kill -0 "$daemon" 2>/dev/null; then
       die 'wireguard-go did not start; it needs root and /dev/net/tun' 71
