@@ -1,4 +1,4 @@
-import { type Endpoint, familyOf } from '../util/endpoint.js';
+import { asSeenFrom, type Endpoint } from '../util/endpoint.js';
 import { type DatagramListener, UdpSocket } from '../util/udp.js';
 
 export type PoolListener = (socket: number, data: Buffer, from: Endpoint) => void;
@@ -26,9 +26,9 @@ export class SocketPool {
   async send(number: number, data: Uint8Array, to: Endpoint, ttl?: number): Promise<void> {
     const given = this.#given.get(number);
     // In the same turn where the socket is there: order and TTL of datagrams stay those of the plan.
-    if (given) return void given.send(data, forSocket(given, to), ttl);
+    if (given) return void given.send(data, asSeenFrom(given.local, to), ttl);
     const socket = await this.#open(number);
-    await socket?.send(data, forSocket(socket, to), ttl);
+    await socket?.send(data, asSeenFrom(socket.local, to), ttl);
   }
 
   /** The socket of that number, to be kept: it is no longer closed with the pool. */
@@ -69,10 +69,4 @@ export class SocketPool {
     const listener: DatagramListener = (data, from) => this.#onDatagram(number, data, from);
     this.#unsubscribe.push(socket.subscribe(listener));
   }
-}
-
-/** A v6 socket takes IPv4 peers in their mapped form only. */
-function forSocket(socket: UdpSocket, to: Endpoint): Endpoint {
-  const mapped = familyOf(socket.local) === 6 && familyOf(to) === 4;
-  return mapped ? { address: `::ffff:${to.address}`, port: to.port } : to;
 }

@@ -1,11 +1,9 @@
 import type { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
-import { isIP } from 'node:net';
-import { MAPPING_REFRESH_MS } from '../constants.js';
 import { AwlError, errorText } from '../errors.js';
-import { type Endpoint, formatEndpoint } from '../util/endpoint.js';
-import type { TunnelKeys } from '../wire/tunnel-keys.js';
+import { asSeenFrom, type Endpoint, formatEndpoint } from '../util/endpoint.js';
 import type { ByteStream, Carrier, DatagramPort } from './carrier.js';
+import { keepable, type PunchedPort, takeOver } from './punched-port.js';
 import { UdxLanes } from './udx-lanes.js';
 
 /** What we use of a UDX socket; datagrams that are not UDX's come as `message`. */
@@ -56,37 +54,27 @@ function loadUdx(): Udx {
   }
 }
 
-export interface UdxOptions {
-  readonly local: Endpoint;
-  readonly peer: Endpoint;
-  readonly keys: TunnelKeys;
-  /** Gives the punched port back. */
-  readonly release: () => Promise<void>;
-}
-
 /**
  * The carrier over UDP. Takes over the punched port: `release` gives it back, and in the same turn UDX has it, so
  * that nobody else can. The streams are connected; nothing is sent yet.
  * @throws AwlError UDP_BIND, TUNNEL_REFUSED
  */
-export async function openUdx({ local, peer, keys, release }: UdxOptions): Promise<Carrier> {
+export async function openUdx({ local, peer, keys, release }: PunchedPort): Promise<Carrier> {
   const udx = loadUdx();
-  const socket = await takeOver(udx, local, release);
-  const mapped = isIP(local.address) === 6 && isIP(peer.address) === 4;
-  const host = mapped ? `::ffff:${peer.address}` : peer.address;
+  const socket = await takeOver(release, () => bindSocket(udx, local));
+  const { port, address } = asSeenFrom(local, peer);
   socket.on('error', () => {});
   const stream = new UdxLanes(
     keys.receive.streamIds.map((id, lane) => {
       const one = udx.createStream(id);
-      one.connect(socket, keys.send.streamIds[lane] ?? 0, peer.port, host);
+      one.connect(socket, keys.send.streamIds[lane] ?? 0, port, address);
       return one;
     }),
   );
   let closing = false;
-  let kept = false;
   const datagrams: DatagramPort = {
     send: (data) => {
-      if (!closing) socket.trySend(data, peer.port, host);
+      if (!closing) socket.trySend(data, port, address);
     },
     subscribe: (listener) => void socket.on('message', listener),
   };
@@ -100,48 +88,14 @@ export async function openUdx({ local, peer, keys, release }: UdxOptions): Promi
     peer,
     stream,
     keys,
-    datagrams,
     stats: () => stream.stats(),
-    keepDatagrams: () => {
-      kept = true;
-      // Nothing else may pass here for hours now, and NATs forget (RFC 4787 REQ-5): a byte that every reader ignores.
-      const refresh = setInterval(() => datagrams.send(Buffer.of(0)), MAPPING_REFRESH_MS);
-      return {
-        ...datagrams,
-        close: () => {
-          clearInterval(refresh);
-          return close();
-        },
-      };
-    },
-    close: async () => {
-      if (!kept) await close();
-    },
+    ...keepable(datagrams, datagrams.send, close),
   };
 }
 
-async function takeOver(udx: Udx, local: Endpoint, release: () => Promise<void>): Promise<UdxSocket> {
-  const released = release();
-  let socket = udx.createSocket();
-  try {
-    socket.bind(local.port, local.address);
-  } catch {
-    await released;
-    socket = udx.createSocket();
-    bindLate(socket, local);
-  }
-  await released;
-  for (const size of ['setRecvBufferSize', 'setSendBufferSize'] as const) {
-    try {
-      socket[size](BUFFER_BYTES);
-    } catch {
-      // The limits of this system are lower; it works with what it gives.
-    }
-  }
-  return socket;
-}
-
-function bindLate(socket: UdxSocket, local: Endpoint): void {
+/** @throws AwlError UDP_BIND */
+function bindSocket(udx: Udx, local: Endpoint): UdxSocket {
+  const socket = udx.createSocket();
   try {
     socket.bind(local.port, local.address);
   } catch (cause) {
@@ -154,4 +108,12 @@ function bindLate(socket: UdxSocket, local: Endpoint): void {
       },
     );
   }
+  for (const size of ['setRecvBufferSize', 'setSendBufferSize'] as const) {
+    try {
+      socket[size](BUFFER_BYTES);
+    } catch {
+      // The limits of this system are lower; it works with what it gives.
+    }
+  }
+  return socket;
 }

@@ -1,4 +1,3 @@
-import { endianness } from 'node:os';
 import type { Endpoint } from './endpoint.js';
 import type { Libc } from './libc.js';
 import { SOCKET_ADDRESS_BYTES, sameSocketAddress, socketAddress } from './socket-address.js';
@@ -21,6 +20,8 @@ interface Arena {
   readonly headers: Buffer;
   readonly headersAt: bigint;
   readonly names: readonly Buffer[];
+  /** Only the kernel looks at these, and nobody may free them. */
+  readonly vectors: Buffer;
   readonly bytes: Buffer;
 }
 
@@ -48,10 +49,10 @@ export class Drain {
     let total = 0;
     for (let turn = 0; turn < TURNS && total < TURN_BYTES; turn++) {
       // What the last call wrote there is the length of the addresses that it met.
-      for (let i = 0; i < MESSAGES; i++) writeU32(headers, SOCKET_ADDRESS_BYTES, i * HEADER_BYTES + 8);
+      for (let i = 0; i < MESSAGES; i++) headers.writeUInt32LE(SOCKET_ADDRESS_BYTES, i * HEADER_BYTES + 8);
       const count = this.#libc.recvmmsg(this.#fd, headersAt, MESSAGES, MSG_DONTWAIT, 0);
       for (let i = 0; i < count; i++) {
-        const length = readU32(headers, i * HEADER_BYTES + LENGTH_AT);
+        const length = headers.readUInt32LE(i * HEADER_BYTES + LENGTH_AT);
         total += length;
         if (!sameSocketAddress(this.#from, names[i] as Buffer)) continue;
         const at = i * MESSAGE_BYTES;
@@ -71,36 +72,18 @@ function makeArena(libc: Libc): Arena {
   const [bytesAt, namesAt, vectorsAt] = [bytes, names, vectors].map((buffer) => libc.address(buffer));
   for (let i = 0; i < MESSAGES; i++) {
     const vector = i * VECTOR_BYTES;
-    writeU64(vectors, (bytesAt ?? 0n) + BigInt(i * MESSAGE_BYTES), vector);
-    writeU64(vectors, BigInt(MESSAGE_BYTES), vector + 8);
+    vectors.writeBigUInt64LE((bytesAt ?? 0n) + BigInt(i * MESSAGE_BYTES), vector);
+    vectors.writeBigUInt64LE(BigInt(MESSAGE_BYTES), vector + 8);
     const header = i * HEADER_BYTES;
-    writeU64(headers, (namesAt ?? 0n) + BigInt(i * NAME_BYTES), header);
-    writeU64(headers, (vectorsAt ?? 0n) + BigInt(vector), header + 16);
-    writeU64(headers, 1n, header + 24);
+    headers.writeBigUInt64LE((namesAt ?? 0n) + BigInt(i * NAME_BYTES), header);
+    headers.writeBigUInt64LE((vectorsAt ?? 0n) + BigInt(vector), header + 16);
+    headers.writeBigUInt64LE(1n, header + 24);
   }
-  kept.push(vectors);
   return {
     headers,
     headersAt: libc.address(headers),
     names: Array.from({ length: MESSAGES }, (_, i) => names.subarray(i * NAME_BYTES, (i + 1) * NAME_BYTES)),
+    vectors,
     bytes,
   };
-}
-
-/** Only the kernel looks at these, and nobody may free them. */
-const kept: Buffer[] = [];
-const LITTLE = endianness() === 'LE';
-
-function writeU64(buffer: Buffer, value: bigint, at: number): void {
-  if (LITTLE) buffer.writeBigUInt64LE(value, at);
-  else buffer.writeBigUInt64BE(value, at);
-}
-
-function writeU32(buffer: Buffer, value: number, at: number): void {
-  if (LITTLE) buffer.writeUInt32LE(value, at);
-  else buffer.writeUInt32BE(value, at);
-}
-
-function readU32(buffer: Buffer, at: number): number {
-  return LITTLE ? buffer.readUInt32LE(at) : buffer.readUInt32BE(at);
 }

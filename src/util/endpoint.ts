@@ -28,6 +28,12 @@ export function parseEndpoint(text: string): Endpoint | undefined {
   return { address, port };
 }
 
+/** `to` as a socket bound to `local` sends there: one of IPv6 takes IPv4 peers in their mapped form only. */
+export function asSeenFrom(local: Endpoint, to: Endpoint): Endpoint {
+  const mapped = familyOf(local) === 6 && familyOf(to) === 4;
+  return mapped ? { address: `::ffff:${to.address}`, port: to.port } : to;
+}
+
 /** Same address and port, compared as text: endpoints come from the kernel or from canonicalising parsers. */
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
   return a.port === b.port && a.address === b.address;

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { endianness } from 'node:os';
 
 /** What we call of the C library itself: what Node has no way to. Pointers are numbers, as `address` gives them. */
 export interface Libc {
@@ -21,14 +22,14 @@ interface Koffi {
 
 let loaded: Libc | undefined | null;
 
-/** Undefined on systems other than Linux with pointers of 64 bits, and where koffi has no build or was left out. */
+/** Undefined on systems other than Linux, little-endian with pointers of 64 bits, and where koffi has no build or was left out. */
 export function libc(): Libc | undefined {
   if (loaded === undefined) loaded = load() ?? null;
   return loaded ?? undefined;
 }
 
 function load(): Libc | undefined {
-  if (process.platform !== 'linux') return undefined;
+  if (process.platform !== 'linux' || endianness() !== 'LE') return undefined;
   try {
     const koffi = createRequire(import.meta.url)('koffi') as Koffi;
     if (koffi.sizeof('void *') !== 8) return undefined;

@@ -1,4 +1,4 @@
-import { endianness, networkInterfaces } from 'node:os';
+import { networkInterfaces } from 'node:os';
 import type { Endpoint } from './endpoint.js';
 import { addressToBytes } from './ip-bytes.js';
 
@@ -8,14 +8,12 @@ export const AF_INET6 = 10;
 /** sockaddr_in6, the longer of both. */
 export const SOCKET_ADDRESS_BYTES = 28;
 
-/** sockaddr_in or sockaddr_in6 (netinet/in.h): the family in the machine's order, port and address in the network's. */
+/** sockaddr_in or sockaddr_in6 (netinet/in.h): the family little-endian as the machines that `libc` knows, port and address in the network's. */
 export function socketAddress({ address, port }: Endpoint): Buffer {
   const bytes = addressToBytes(address);
   const six = bytes.length === 16;
   const result = Buffer.alloc(six ? SOCKET_ADDRESS_BYTES : 16);
-  const family = six ? AF_INET6 : AF_INET;
-  if (endianness() === 'LE') result.writeUInt16LE(family);
-  else result.writeUInt16BE(family);
+  result.writeUInt16LE(six ? AF_INET6 : AF_INET);
   result.writeUInt16BE(port, 2);
   result.set(bytes, six ? 8 : 4);
   if (six) result.set(new Uint8Array(Uint32Array.of(scopeOf(address)).buffer), 24);
@@ -24,7 +22,7 @@ export function socketAddress({ address, port }: Endpoint): Buffer {
 
 /** Whether two of them are the same address and port; the scope of a link-local one is not looked at. */
 export function sameSocketAddress(one: Buffer, other: Buffer): boolean {
-  const six = one.readUInt16LE() === AF_INET6 || one.readUInt16BE() === AF_INET6;
+  const six = one.readUInt16LE() === AF_INET6;
   if (one.readUInt32LE() !== other.readUInt32LE()) return false;
   if (!six) return one.readUInt32LE(4) === other.readUInt32LE(4);
   for (let at = 8; at < 24; at += 4) if (one.readUInt32LE(at) !== other.readUInt32LE(at)) return false;

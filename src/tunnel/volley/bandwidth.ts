@@ -101,7 +101,7 @@ export class Bandwidth {
     return this.#flight;
   }
 
-  /** Something of `bytes` leaves, with so much under way before it. */
+  /** Something leaves, with so much under way before it. */
   departs(now: number, inFlight: number): Departure {
     if (inFlight === 0) {
       this.#firstAt = now;

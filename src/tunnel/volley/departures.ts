@@ -85,11 +85,7 @@ export class Departures {
     const most = Math.max(SEGMENT_BYTES, Math.min(budget, room));
     if (this.#lost.length > 0) return this.#repeat(now, most);
     if (this.#next >= this.#oldest + VOLLEY_WINDOW) return undefined;
-    if (this.#waiting.bytes === 0 && this.#ending !== 'asked') {
-      this.bandwidth.idles(this.#inFlight);
-      return undefined;
-    }
-    return this.#seal(now, most);
+    return this.hasMore ? this.#seal(now, most) : undefined;
   }
 
   /**
@@ -179,7 +175,7 @@ export class Departures {
       if (piece.length < SEGMENT_BYTES) break;
     }
     if (pieces.length > 0) return Buffer.concat(pieces);
-    return this.hasMore ? this.next(now, most) : undefined;
+    return this.next(now, most);
   }
 
   #resent(flight: Flight, index: number, now: number): void {
@@ -239,7 +235,7 @@ export class Departures {
       if (flight.number >= seen) break;
       for (let index = 0; index < flight.count; index++) {
         const at = flight.marks.sentAt[index] as number;
-        if (!flight.marks.got[index] && at > 0 && at < before) this.#lose(flight, index);
+        if (at > 0 && at < before) this.#lose(flight, index);
       }
     }
   }
