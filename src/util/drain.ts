@@ -42,8 +42,8 @@ export class Drain {
     this.#from = socketAddress(from);
   }
 
-  /** Hands each over; its memory is good until `take` returns. False if there may be more. */
-  read(take: (data: Buffer) => void): boolean {
+  /** Hands each over; its memory is good until `take` returns. */
+  read(take: (data: Buffer) => void): void {
     shared ??= makeArena(this.#libc);
     const { headers, headersAt, names, bytes } = shared;
     let total = 0;
@@ -58,9 +58,8 @@ export class Drain {
         const at = i * MESSAGE_BYTES;
         take(bytes.subarray(at, at + length));
       }
-      if (count < MESSAGES) return true;
+      if (count < MESSAGES) return;
     }
-    return false;
   }
 }
 

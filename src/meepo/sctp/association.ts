@@ -1,3 +1,4 @@
+import { Alarm } from '../../util/alarm.js';
 import {
   CHUNK,
   type Chunk,
@@ -12,7 +13,6 @@ import {
   readSack,
   type SctpPacket,
 } from '../../wire/sctp.js';
-import { Alarm } from './alarm.js';
 import { Handshake } from './handshake.js';
 import { Inbound, type SctpMessage } from './inbound.js';
 import { BURST, SACK_MS, SACK_PACKETS } from './limits.js';

@@ -1,3 +1,4 @@
+import { RoundTrip } from '../../util/round-trip.js';
 import {
   CWND_FIRST_BYTES,
   CWND_LEAST_BYTES,
@@ -16,8 +17,7 @@ export class CongestionWindow {
   #cwnd = CWND_FIRST_BYTES;
   #threshold = CWND_MAX_BYTES;
   #partial = 0;
-  #smoothed: number | undefined;
-  #variance = 0;
+  readonly #trip = new RoundTrip();
   #least = Number.POSITIVE_INFINITY;
   #late = 0;
   #backoff = 1;
@@ -30,10 +30,9 @@ export class CongestionWindow {
 
   /** Milliseconds until what was sent counts as lost. */
   get timeout(): number {
+    const { ms, variation } = this.#trip;
     const rto =
-      this.#smoothed === undefined
-        ? RTO_FIRST_MS
-        : Math.max(RTO_LEAST_MS, this.#smoothed + 4 * this.#variance + RTO_LEAST_MS / 2);
+      ms === undefined ? RTO_FIRST_MS : Math.max(RTO_LEAST_MS, ms + 4 * variation + RTO_LEAST_MS / 2);
     return Math.min(rto * this.#backoff, RTO_MAX_MS);
   }
 
@@ -55,13 +54,7 @@ export class CongestionWindow {
 
   /** One round trip, in milliseconds. Where a queue grows behind a full window, slow start ends before it overflows. */
   measured(ms: number, full: boolean): void {
-    if (this.#smoothed === undefined) {
-      this.#smoothed = ms;
-      this.#variance = ms / 2;
-    } else {
-      this.#variance += (Math.abs(this.#smoothed - ms) - this.#variance) / 4;
-      this.#smoothed += (ms - this.#smoothed) / 8;
-    }
+    this.#trip.measured(ms);
     this.#least = Math.min(this.#least, ms);
     const late = full && ms > this.#least + Math.max(QUEUE_MS, this.#least / 8);
     this.#late = late ? this.#late + 1 : 0;

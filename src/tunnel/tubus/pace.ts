@@ -1,3 +1,4 @@
+import { RoundTrip } from '../../util/round-trip.js';
 import {
   TUBUS_FLIGHT_MIN,
   TUBUS_FLIGHT_START,
@@ -11,8 +12,7 @@ const SHRINK = 0.75;
 /** Round-trip time, the repeat interval that follows from it, and how many moves may be in flight. Times in ms. */
 export class Pace {
   readonly #flight: number;
-  #rtt: number | undefined;
-  #variation = 0;
+  readonly #trip = new RoundTrip();
   #window: number;
   #slowStart = true;
   #shrunkAt = Number.NEGATIVE_INFINITY;
@@ -23,7 +23,7 @@ export class Pace {
   }
 
   get rtt(): number | undefined {
-    return this.#rtt;
+    return this.#trip.ms;
   }
 
   /** Moves that may be in flight now; at most the format's 48. */
@@ -33,13 +33,7 @@ export class Pace {
 
   /** Takes a measured round trip, smoothed as in RFC 6298. */
   sample(ms: number): void {
-    if (this.#rtt === undefined) {
-      this.#rtt = ms;
-      this.#variation = ms / 2;
-      return;
-    }
-    this.#variation += (Math.abs(ms - this.#rtt) - this.#variation) / 4;
-    this.#rtt += (ms - this.#rtt) / 8;
+    this.#trip.measured(ms);
   }
 
   /**
@@ -47,11 +41,9 @@ export class Pace {
    * from the third repetition on, because what is lost three times meets an outage and no accident.
    */
   gap(attempt: number): number {
-    const rtt = this.#rtt;
+    const { ms: rtt, variation } = this.#trip;
     const base =
-      rtt === undefined
-        ? TUBUS_LINK_REPEAT_MS
-        : Math.max(2 * rtt, rtt + 4 * this.#variation, TUBUS_REPEAT_MIN_MS);
+      rtt === undefined ? TUBUS_LINK_REPEAT_MS : Math.max(2 * rtt, rtt + 4 * variation, TUBUS_REPEAT_MIN_MS);
     if (attempt <= 3) return base;
     return Math.max(base, Math.min(TUBUS_REPEAT_MAX_MS, base * 1.5 ** (attempt - 3)));
   }
@@ -64,7 +56,7 @@ export class Pace {
   /** A move had to be repeated: a quarter less in flight, once a round trip. */
   shrink(now: number): void {
     this.#slowStart = false;
-    if (now - this.#shrunkAt < Math.max(this.#rtt ?? 0, TUBUS_REPEAT_MIN_MS)) return;
+    if (now - this.#shrunkAt < Math.max(this.rtt ?? 0, TUBUS_REPEAT_MIN_MS)) return;
     this.#shrunkAt = now;
     this.#window = Math.max(Math.min(this.#flight, TUBUS_FLIGHT_MIN), this.#window * SHRINK);
   }

@@ -1,3 +1,4 @@
+import { RoundTrip } from '../../util/round-trip.js';
 import {
   CYCLE_GAINS,
   FLIGHT_GAIN,
@@ -61,8 +62,7 @@ export class Bandwidth {
   #roundLost = 0;
   #leastRtt = Number.POSITIVE_INFINITY;
   #leastAt = 0;
-  #smoothRtt = 0;
-  #rttVariance = 0;
+  readonly #trip = new RoundTrip();
   #probeEnds = 0;
   #probed = Number.POSITIVE_INFINITY;
   #cycle = 0;
@@ -76,16 +76,16 @@ export class Bandwidth {
   #queued = false;
 
   get rttMs(): number {
-    return this.#smoothRtt || INITIAL_RTT_MS;
+    return this.#trip.ms ?? INITIAL_RTT_MS;
   }
 
   get measured(): boolean {
-    return this.#smoothRtt > 0;
+    return this.#trip.ms !== undefined;
   }
 
   /** RFC 6298 section 2: what a round trip takes at most, nearly always. */
   get patienceMs(): number {
-    return this.measured ? this.#smoothRtt + 4 * this.#rttVariance : INITIAL_RTT_MS;
+    return this.rttMs + 4 * this.#trip.variation;
   }
 
   /** Bytes per ms that may go out. */
@@ -93,7 +93,7 @@ export class Bandwidth {
     const rate = this.#best * this.#gain;
     if (this.#phase !== 'startup') return Math.max(rate, LEAST_FLIGHT_BYTES / this.rttMs);
     // What little was sent so far says nothing of what the path takes.
-    return Math.max(rate, (INITIAL_FLIGHT_BYTES / (this.#smoothRtt || 1)) * STARTUP_GAIN);
+    return Math.max(rate, (INITIAL_FLIGHT_BYTES / (this.#trip.ms ?? 1)) * STARTUP_GAIN);
   }
 
   /** Bytes that may be under way. */
@@ -148,11 +148,7 @@ export class Bandwidth {
   }
 
   #measureRtt(now: number, rttMs: number): void {
-    const first = this.#smoothRtt === 0;
-    this.#rttVariance = first
-      ? rttMs / 2
-      : 0.75 * this.#rttVariance + 0.25 * Math.abs(this.#smoothRtt - rttMs);
-    this.#smoothRtt = first ? rttMs : 0.875 * this.#smoothRtt + 0.125 * rttMs;
+    this.#trip.measured(rttMs);
     this.#queued = rttMs > this.#leastRtt * QUEUE_FACTOR + SLACK_MS;
     if (this.#probeEnds > 0) this.#probed = Math.min(this.#probed, rttMs);
     if (rttMs > this.#leastRtt) return;

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { Alarm } from '../../util/alarm.js';
 import { DatagramOpener, DatagramSealer } from '../../wire/tunnel-datagram.js';
 import type { TunnelKeys } from '../../wire/tunnel-keys.js';
 import type { Segment } from '../../wire/volley.js';
@@ -53,8 +54,7 @@ export class VolleyStream extends EventEmitter implements ByteStream {
   /** What may be sent now, and when that was. */
   #tokens = 0;
   #tokensAt = 0;
-  #timer: NodeJS.Timeout | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
+  readonly #alarm = new Alarm(() => this.#wake());
   /** Since when nothing was heard while something was under way, and how often that was asked about. */
   #quietSince = 0;
   #probes = 0;
@@ -159,7 +159,7 @@ export class VolleyStream extends EventEmitter implements ByteStream {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#alarm.close();
     clearImmediate(this.#reporting);
     clearTimeout(this.#reportingLater);
     setImmediate(() => this.emit('close'));
@@ -218,14 +218,9 @@ export class VolleyStream extends EventEmitter implements ByteStream {
     const departures = this.#departures;
     const { bandwidth } = departures;
     const paced = departures.hasMore && departures.inFlight < bandwidth.flight && this.#tokens <= 0;
-    const burstAt = paced ? now + BURST_MS - this.#tokens / bandwidth.rate : Number.POSITIVE_INFINITY;
-    const quietAt = departures.inFlight > 0 ? this.#quietSince + this.#patience() : Number.POSITIVE_INFINITY;
-    const at = Math.min(burstAt, quietAt);
-    // One that comes early looks again.
-    if (this.#timerAt <= at) return;
-    clearTimeout(this.#timer);
-    this.#timerAt = at;
-    if (Number.isFinite(at)) this.#timer = setTimeout(() => this.#wake(), Math.max(0, at - now));
+    const burstAt = paced ? now + BURST_MS - this.#tokens / bandwidth.rate : undefined;
+    const quietAt = departures.inFlight > 0 ? this.#quietSince + this.#patience() : undefined;
+    this.#alarm.by(burstAt, quietAt);
   }
 
   #patience(): number {
@@ -234,7 +229,6 @@ export class VolleyStream extends EventEmitter implements ByteStream {
   }
 
   #wake(): void {
-    this.#timerAt = Number.POSITIVE_INFINITY;
     const now = performance.now();
     const departures = this.#departures;
     if (departures.inFlight > 0 && now >= this.#quietSince + this.#patience()) {
