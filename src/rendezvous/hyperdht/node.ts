@@ -13,9 +13,10 @@ import {
 } from './addresses.js';
 import { orAbort, within } from './bounded.js';
 import { type DhtAddress, type DhtLibrary, type DhtNode, type DhtPeer, loadLibrary } from './library.js';
-import { DHT_CLOSE_MS, DHT_REACH_MS } from './limits.js';
+import { DHT_CLOSE_MS, DHT_REACH_GAP_MS, DHT_REACH_MS, DHT_REACH_TRIES } from './limits.js';
 import type { Carrier } from './private.js';
 import type { HyperdhtSettings } from './settings.js';
+import { staggered } from './staggered.js';
 
 function unreachable(servers: readonly string[], why: string, cause?: unknown): AwlError {
   const names = servers.join(' and ');
@@ -80,7 +81,10 @@ export class ClientNode {
         });
       },
     );
-    const answered = Promise.any(this.#servers.map((server) => this.node.ping(server)));
+    // The library repeats each question three times; on a bad path all four are lost now and then.
+    const ask = () => Promise.any(this.#servers.map((server) => this.node.ping(server)));
+    const turns = Array.from({ length: DHT_REACH_TRIES });
+    const answered = staggered(turns, DHT_REACH_GAP_MS, ask, limit.signal);
     try {
       await orAbort(Promise.race([answered, refused]), limit.signal);
     } catch (error) {
