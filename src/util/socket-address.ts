@@ -7,6 +7,7 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 /** sockaddr_in6, the longer of both. */
 export const SOCKET_ADDRESS_BYTES = 28;
+const SCOPE_AT = 24;
 
 /** sockaddr_in or sockaddr_in6 (netinet/in.h): the family little-endian as the machines that `libc` knows, port and address in the network's. */
 export function socketAddress({ address, port }: Endpoint): Buffer {
@@ -16,17 +17,18 @@ export function socketAddress({ address, port }: Endpoint): Buffer {
   result.writeUInt16LE(six ? AF_INET6 : AF_INET);
   result.writeUInt16BE(port, 2);
   result.set(bytes, six ? 8 : 4);
-  if (six) result.set(new Uint8Array(Uint32Array.of(scopeOf(address)).buffer), 24);
+  if (six) result.set(new Uint8Array(Uint32Array.of(scopeOf(address)).buffer), SCOPE_AT);
   return result;
 }
 
-/** Whether two of them are the same address and port; the scope of a link-local one is not looked at. */
+/** Whether `other` is the same address and port as `one`, on the same interface where `one` names that. */
 export function sameSocketAddress(one: Buffer, other: Buffer): boolean {
   const six = one.readUInt16LE() === AF_INET6;
   if (one.readUInt32LE() !== other.readUInt32LE()) return false;
   if (!six) return one.readUInt32LE(4) === other.readUInt32LE(4);
-  for (let at = 8; at < 24; at += 4) if (one.readUInt32LE(at) !== other.readUInt32LE(at)) return false;
-  return true;
+  for (let at = 8; at < SCOPE_AT; at += 4) if (one.readUInt32LE(at) !== other.readUInt32LE(at)) return false;
+  const scope = one.readUInt32LE(SCOPE_AT);
+  return scope === 0 || scope === other.readUInt32LE(SCOPE_AT);
 }
 
 /** The number of a link-local address' interface. */

@@ -19,6 +19,10 @@ test('an address is written as the kernel reads it, and compared whole', () => {
   for (const other of others) expect(sameSocketAddress(four, socketAddress(other))).toBe(false);
   expect(sameSocketAddress(six, socketAddress({ address: '2001:db8::2', port: 53 }))).toBe(false);
   expect(sameSocketAddress(six, socketAddress({ address: '2001:db8::1', port: 53 }))).toBe(true);
+  const near = (zone: string) => socketAddress({ address: `fe80::1${zone}`, port: 53 });
+  expect(sameSocketAddress(near('%7'), near('%7'))).toBe(true);
+  expect(sameSocketAddress(near('%7'), near('%8'))).toBe(false);
+  expect(sameSocketAddress(near(''), near('%8'))).toBe(true);
 });
 
 const offloaded = test.runIf(hasOffload());
