@@ -39,7 +39,7 @@ export async function runTunnels(
       } catch (error) {
         if (!invite || wanted.stdio || ms === 0 || !isAwlError(error, 'TUNNEL_FORGOTTEN')) throw error;
         log.warning(
-          `${formatName(current.peer)} was started anew and knows nothing of the tunnel: ` +
+          `${formatName(current.peer)} does not know the tunnel (it was started anew, gave up, or never heard the first words): ` +
             'another one begins, connections that were open are reset',
         );
       } finally {
