@@ -29,7 +29,7 @@ function relayLines(relay: Relay): string[] {
   ];
   const more = open.length > SHOWN ? [`    and ${open.length - SHOWN} more`] : [];
   return [
-    `  relay on ${at} for ${allowed === 1 ? '1 identity' : `${allowed} identities`}: ${counts.join(', ')}`,
+    `  relay on ${at} for ${countText(allowed, 'identity', 'identities')}: ${counts.join(', ')}`,
     ...open.slice(0, SHOWN).map((one) => `    ${sessionText(one)}`),
     ...more,
   ];

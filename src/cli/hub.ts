@@ -10,6 +10,7 @@ import { untilAborted } from '../util/sleep.js';
 import { nodeMetrics } from './dht-node.js';
 import type { Io } from './io.js';
 import { labelled, type Metrics, serveMetrics } from './metrics.js';
+import { countText } from './quantity.js';
 
 export interface HubRelay extends Pick<RelayServerOptions, 'repo' | 'fingerprints'> {
   readonly port: number;
@@ -66,7 +67,7 @@ export async function runHub(args: HubArgs, io: Pick<Io, 'stderr'>, signal: Abor
         const dht = formatEndpoint(node.endpoint);
         const also = relay ? ` --relay-server=${formatEndpoint(relay.endpoint)}` : '';
         io.stderr(`hub ready: --stun-server=${server} --dht-bootstrap=${dht}${also}\n`);
-        if (relay) io.stderr(`the relay serves ${relay.allowed} identities\n`);
+        if (relay) io.stderr(`the relay serves ${countText(relay.allowed, 'identity', 'identities')}\n`);
         if (metrics) io.stderr(`metrics on http://${formatEndpoint(metrics.endpoint)}/metrics\n`);
         await untilAborted(signal);
         return 0;

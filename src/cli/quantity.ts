@@ -28,7 +28,7 @@ export function durationText(ms: number): string {
     .join(' ');
 }
 
-/** `1 passage`, `2 passages`. */
-export function countText(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+/** `1 passage`, `2 passages`; where an s makes no plural, `many` is one. */
+export function countText(count: number, noun: string, many = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : many}`;
 }
