@@ -94,7 +94,9 @@ function requireAll(required: Readonly<Record<string, unknown>>): void {
   const lacking = Object.keys(required).filter((flag) => required[flag] === undefined);
   if (lacking.length === 0) return;
   throw new AwlError('USAGE_MISSING', `${lacking.join(', ')} ${lacking.length > 1 ? 'are' : 'is'} missing`, {
-    hint: 'awl --help explains them; "awl help" lists the commands',
+    hint: lacking.includes('--exec-command')
+      ? 'name what uses the path: --export or --import for ports, --stdio or --socks5, or --exec-command for a program; awl --help explains them'
+      : 'awl --help explains them; "awl help" lists the commands',
   });
 }
 

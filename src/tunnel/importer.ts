@@ -1,4 +1,5 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import { lstat, rm } from 'node:fs/promises';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from '../log.js';
 import { formatEndpoint } from '../util/endpoint.js';
 import { formatTarget, type ImportSpec, type LocalSpec } from '../wire/tunnel-target.js';
@@ -61,15 +62,39 @@ async function listen(gate: Gate, { local, target }: ImportSpec, log: Logger): P
   };
 }
 
-function bound(server: Server, local: LocalSpec): Promise<void> {
+async function bound(server: Server, local: LocalSpec): Promise<void> {
+  try {
+    await listening(server, local).catch(async (error) => {
+      if (!('path' in local && (await isLeftBehind(local.path)))) throw error;
+      await rm(local.path);
+      await listening(server, local);
+    });
+  } catch (error) {
+    throw bindError(local, error);
+  }
+  // Running out of descriptors for a while must not end the process.
+  server.on('error', () => {});
+}
+
+function listening(server: Server, local: LocalSpec): Promise<void> {
   return new Promise((resolve, reject) => {
-    const onError = (cause: Error) => reject(bindError(local, cause));
-    server.once('error', onError);
+    server.once('error', reject);
     server.listen('path' in local ? { path: local.path } : { host: local.address, port: local.port }, () => {
-      server.off('error', onError);
-      // Running out of descriptors for a while must not end the process.
-      server.on('error', () => {});
+      server.off('error', reject);
       resolve();
     });
   });
+}
+
+/** A socket's file whose program was killed: the kernel leaves it there, and refuses who connects. */
+async function isLeftBehind(path: string): Promise<boolean> {
+  const file = await lstat(path).catch(() => undefined);
+  if (!file?.isSocket()) return false;
+  const socket = connect(path);
+  const code = await new Promise<string | undefined>((resolve) => {
+    socket.once('connect', () => resolve(undefined));
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code));
+  });
+  socket.destroy();
+  return code === 'ECONNREFUSED';
 }

@@ -34,7 +34,9 @@ const NAME = String.raw`(?=[\d.-]*[A-Za-z_])[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}`;
 const HOST = String.raw`\[[0-9A-Fa-f:.]+\]|\d{1,3}(?:\.\d{1,3}){3}|${NAME}`;
 const PORTS = String.raw`\d{1,5}(?:-\d{1,5})?`;
 /** A path without colon or control characters. */
-const PATH = String.raw`[^:\p{Cc}]{1,107}`;
+const PATH = String.raw`[^:\p{Cc}]+`;
+/** What sun_path of unix(7) holds, less the final zero. */
+const PATH_BYTES = 107;
 const END = `(?:unix:(${PATH})|(?:(${HOST}):)?(${PORTS}))`;
 const EXPORT = new RegExp(`^(?:(tcp|udp):)?${END}$`, 'u');
 const IMPORT = new RegExp(`^(?:(tcp|udp):)?${END}(?::${END})?$`, 'u');
@@ -46,7 +48,7 @@ const IMPORT = new RegExp(`^(?:(tcp|udp):)?${END}(?::${END})?$`, 'u');
 export function parseExport(text: string): ExportSpec {
   const match = EXPORT.exec(text);
   const [, protocol, path, host, ports] = match ?? [];
-  if (path !== undefined && protocol === undefined) return { protocol: 'unix', path };
+  if (path !== undefined && protocol === undefined) return { protocol: 'unix', path: checked(path) };
   if (ports === undefined) throw new RangeError('is not [tcp:|udp:][HOST:]PORT[-PORT] or unix:PATH');
   return { protocol: protocol === 'udp' ? 'udp' : 'tcp', host: hostOf(host), ports: rangeOf(ports) };
 }
@@ -70,6 +72,7 @@ export function parseImport(text: string): ImportSpec[] {
   if (localPath !== undefined && remotePath === undefined && remotePorts === undefined) {
     throw new RangeError('does not say what the socket leads to: unix:PATH:PORT or unix:PATH:unix:PATH');
   }
+  for (const path of [localPath, remotePath]) if (path !== undefined) checked(path);
   const bind = addressOf(address);
   const remote = remotePorts === undefined ? undefined : rangeOf(remotePorts);
   const local = localPorts === undefined ? undefined : rangeOf(localPorts);
@@ -125,6 +128,13 @@ export function isExported(target: TunnelTarget, exports: readonly ExportSpec[])
       target.port <= spec.ports.last
     );
   });
+}
+
+function checked(path: string): string {
+  const bytes = Buffer.byteLength(path);
+  if (bytes > PATH_BYTES)
+    throw new RangeError(`has a path of ${bytes} bytes; a socket's has ${PATH_BYTES} at most`);
+  return path;
 }
 
 function bracketed(host: string): string {

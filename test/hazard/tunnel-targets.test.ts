@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -96,6 +98,51 @@ test('Unix sockets on either side carry connections', async () => {
   const client = connect(join(folder, 'here.sock'));
   expect(String(await once(client, 'data'))).toBe('from the socket');
   client.destroy();
+});
+
+/** A socket's file as a program leaves it that is killed. */
+function leaveBehind(path: string): void {
+  const listen = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', listen, path]);
+  expect(lstatSync(path).isSocket()).toBe(true);
+}
+
+test('the socket file of an awl that was killed is taken over; one that is served, or another file, is not', async () => {
+  const folder = tempDir();
+  const [left, served, file] = ['left', 'served', 'file'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  leaveBehind(left);
+  writeFileSync(file, 'precious');
+  // Who only looks whether somebody listens is gone before the word is out.
+  const server = createServer((socket) => void socket.on('error', () => {}).end('mine'));
+  server.listen(served);
+  cleanup.push(() => server.close());
+  await once(server, 'listening');
+  const echo = await echoServer();
+  await open(tunnelSettings({ imports: [`unix:${left}:${echo}`] }), tunnelSettings({ exports: [`${echo}`] }));
+  const client = connect(left);
+  client.write('hello');
+  expect(String(await once(client, 'data'))).toBe('hello');
+  client.destroy();
+  const refused = [served, file].map(async (path) => {
+    const pair = await open(
+      tunnelSettings({ imports: [`unix:${path}:${echo}`] }),
+      tunnelSettings({ exports: [`${echo}`] }),
+    );
+    await expect(pair.alice).rejects.toMatchObject({
+      code: 'TUNNEL_BIND',
+      message: expect.stringContaining(path),
+      hint: expect.stringContaining('choose another path'),
+    });
+  });
+  await Promise.all(refused);
+  expect(readFileSync(file, 'utf8')).toBe('precious');
+  const other = connect(served);
+  expect(String(await once(other, 'data'))).toBe('mine');
+  other.destroy();
 });
 
 test('an unreachable target is refused with its reason, and the tunnel goes on', async () => {

@@ -78,6 +78,8 @@ test('a range listens on each of its ports and keeps their order', () => {
 test.each([
   ['8000-8002:9000-9001', /different lengths/],
   ['1-65535', /the most is/],
+  [`unix:/${'a'.repeat(107)}:22`, /path of 108 bytes; a socket's has 107/],
+  [`22:unix:/${'ü'.repeat(54)}`, /path of 109 bytes/],
   ['nas:22', /no IP address; write LOCALPORT:nas:PORT/],
   ['udp:unix:/a:53', /carries connections/],
   ['udp:53:unix:/a', /carries connections/],
