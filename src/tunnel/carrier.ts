@@ -4,7 +4,8 @@ import type { TunnelKeys } from '../wire/tunnel-keys.js';
 
 /**
  * Ordered bytes both ways with backpressure, as UDX streams and Node's Duplex streams (a TLSSocket, say) have it:
- * `write` returns false until `drain`; events `data`, `drain`, `end`, `close`, `error`.
+ * `write` returns false until `drain`; events `data`, `drain`, `end`, `close`, `error`. What `data` yields is good until
+ * its listeners return.
  */
 export interface ByteStream extends EventEmitter {
   write(data: Uint8Array): boolean;

@@ -11,19 +11,26 @@ const MESSAGE_BYTES = 65_536;
 const MSG_DONTWAIT = 0x40;
 /** struct mmsghdr and struct iovec with pointers of 64 bits (sys/socket.h); and room for an address, aligned. */
 const HEADER_BYTES = 64;
-const LENGTH_AT = 56;
+const HEADER_WORDS = HEADER_BYTES / 4;
+const NAME_LENGTH_WORD = 8 / 4;
+const LENGTH_WORD = 56 / 4;
 const VECTOR_BYTES = 16;
 const NAME_BYTES = 32;
 
 /** One for the process: nobody keeps what is in it, and there is one thread. */
 interface Arena {
   readonly headers: Buffer;
+  /** The same by fours: every machine that `libc` knows is little-endian. */
+  readonly words: Uint32Array;
   readonly headersAt: bigint;
   readonly names: readonly Buffer[];
   /** Only the kernel looks at these, and nobody may free them. */
   readonly vectors: Buffer;
   readonly bytes: Buffer;
 }
+
+/** Takes a datagram: `data` from `from` to `to`, which is good until it returns. */
+export type Take = (data: Buffer, from: number, to: number) => void;
 
 let shared: Arena | undefined;
 
@@ -42,21 +49,19 @@ export class Drain {
     this.#from = socketAddress(from);
   }
 
-  /** Hands each over; its memory is good until `take` returns. */
-  read(take: (data: Buffer) => void): void {
+  read(take: Take): void {
     shared ??= makeArena(this.#libc);
-    const { headers, headersAt, names, bytes } = shared;
+    const { words, headersAt, names, bytes } = shared;
     let total = 0;
     for (let turn = 0; turn < TURNS && total < TURN_BYTES; turn++) {
       // What the last call wrote there is the length of the addresses that it met.
-      for (let i = 0; i < MESSAGES; i++) headers.writeUInt32LE(SOCKET_ADDRESS_BYTES, i * HEADER_BYTES + 8);
+      for (let i = 0; i < MESSAGES; i++) words[i * HEADER_WORDS + NAME_LENGTH_WORD] = SOCKET_ADDRESS_BYTES;
       const count = this.#libc.recvmmsg(this.#fd, headersAt, MESSAGES, MSG_DONTWAIT, 0);
       for (let i = 0; i < count; i++) {
-        const length = headers.readUInt32LE(i * HEADER_BYTES + LENGTH_AT);
+        const length = words[i * HEADER_WORDS + LENGTH_WORD] as number;
         total += length;
         if (!sameSocketAddress(this.#from, names[i] as Buffer)) continue;
-        const at = i * MESSAGE_BYTES;
-        take(bytes.subarray(at, at + length));
+        take(bytes, i * MESSAGE_BYTES, i * MESSAGE_BYTES + length);
       }
       if (count < MESSAGES) return;
     }
@@ -67,7 +72,8 @@ function makeArena(libc: Libc): Arena {
   const bytes = Buffer.allocUnsafeSlow(MESSAGES * MESSAGE_BYTES);
   const names = Buffer.alloc(MESSAGES * NAME_BYTES);
   const vectors = Buffer.alloc(MESSAGES * VECTOR_BYTES);
-  const headers = Buffer.alloc(MESSAGES * HEADER_BYTES);
+  const words = new Uint32Array(MESSAGES * HEADER_WORDS);
+  const headers = Buffer.from(words.buffer);
   const [bytesAt, namesAt, vectorsAt] = [bytes, names, vectors].map((buffer) => libc.address(buffer));
   for (let i = 0; i < MESSAGES; i++) {
     const vector = i * VECTOR_BYTES;
@@ -80,6 +86,7 @@ function makeArena(libc: Libc): Arena {
   }
   return {
     headers,
+    words,
     headersAt: libc.address(headers),
     names: Array.from({ length: MESSAGES }, (_, i) => names.subarray(i * NAME_BYTES, (i + 1) * NAME_BYTES)),
     vectors,

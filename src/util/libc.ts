@@ -14,10 +14,15 @@ export interface Libc {
 }
 
 interface Koffi {
-  load(path: null): { func(prototype: string): never };
+  load(path: null): Library;
   errno(): number;
   address(value: Buffer): bigint;
   sizeof(type: string): number;
+}
+
+/** Functions that this process has loaded, by their C prototypes. */
+export interface Library {
+  func(prototype: string): never;
 }
 
 let loaded: Libc | undefined | null;
@@ -28,12 +33,17 @@ export function libc(): Libc | undefined {
   return loaded ?? undefined;
 }
 
+/** What is linked into this process, on the same systems; @throws an Error on others. */
+export function ownLibrary(): { readonly koffi: Koffi; readonly library: Library } {
+  if (process.platform !== 'linux' || endianness() !== 'LE') throw new Error('no such system');
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  if (koffi.sizeof('void *') !== 8) throw new Error('no such pointers');
+  return { koffi, library: koffi.load(null) };
+}
+
 function load(): Libc | undefined {
-  if (process.platform !== 'linux' || endianness() !== 'LE') return undefined;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
-    if (koffi.sizeof('void *') !== 8) return undefined;
-    const library = koffi.load(null);
+    const { koffi, library } = ownLibrary();
     return {
       socket: library.func('int socket(int, int, int)'),
       bind: library.func('int bind(int, void *, uint32_t)'),

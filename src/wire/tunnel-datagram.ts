@@ -1,9 +1,7 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { aead } from '../util/aead.js';
 import { TUNNEL_REPLAY_WINDOW } from './tunnel-limits.js';
 import { counterNonce, TUNNEL_TAG_BYTES } from './tunnel-record.js';
 
-const CIPHER = 'chacha20-poly1305';
-const OPTIONS = { authTagLength: TUNNEL_TAG_BYTES } as const;
 /** Neither UDX (0xff) nor STUN (first two bits 0), so that one socket serves all three. */
 const MAGIC = 0xa7;
 const HEADER_BYTES = 7;
@@ -31,17 +29,14 @@ export class DatagramSealer {
 
   seal(channel: number, payload: Uint8Array): Buffer {
     const counter = this.#counter++;
-    const header = Buffer.allocUnsafe(HEADER_BYTES);
-    header[0] = MAGIC;
-    header.writeUIntBE(counter, 1, 6);
-    const plain = Buffer.allocUnsafe(CHANNEL_BYTES + payload.length);
-    plain.writeUInt32BE(channel);
-    plain.set(payload, CHANNEL_BYTES);
-    const cipher = createCipheriv(CIPHER, this.#key, counterNonce(counter), OPTIONS);
-    cipher.setAAD(header, { plaintextLength: plain.length });
-    const sealed = cipher.update(plain);
-    cipher.final();
-    return Buffer.concat([header, sealed, cipher.getAuthTag()]);
+    const sealed = Buffer.allocUnsafe(TUNNEL_DATAGRAM_OVERHEAD_BYTES + payload.length);
+    sealed[0] = MAGIC;
+    sealed.writeUIntBE(counter, 1, 6);
+    const head = Buffer.allocUnsafe(CHANNEL_BYTES);
+    head.writeUInt32BE(channel);
+    const aad = sealed.subarray(0, HEADER_BYTES);
+    aead().seal(sealed.subarray(HEADER_BYTES), this.#key, counterNonce(counter), [head, payload], aad);
+    return sealed;
   }
 }
 
@@ -93,16 +88,7 @@ export class DatagramOpener {
   }
 
   #decrypt(datagram: Buffer, counter: number): Buffer | undefined {
-    const end = datagram.length - TUNNEL_TAG_BYTES;
-    const decipher = createDecipheriv(CIPHER, this.#key, counterNonce(counter), OPTIONS);
-    decipher.setAAD(datagram.subarray(0, HEADER_BYTES), { plaintextLength: end - HEADER_BYTES });
-    decipher.setAuthTag(datagram.subarray(end));
-    const plain = decipher.update(datagram.subarray(HEADER_BYTES, end));
-    try {
-      decipher.final();
-      return plain;
-    } catch {
-      return undefined;
-    }
+    const aad = datagram.subarray(0, HEADER_BYTES);
+    return aead().open(Buffer.from(datagram.subarray(HEADER_BYTES)), this.#key, counterNonce(counter), aad);
   }
 }

@@ -1,8 +1,5 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { counterNonce, TUNNEL_TAG_BYTES } from './tunnel-record.js';
+import { AEAD_TAG_BYTES, aead } from '../util/aead.js';
 
-const CIPHER = 'chacha20-poly1305';
-const OPTIONS = { authTagLength: TUNNEL_TAG_BYTES } as const;
 /** First byte of each packet; neither UDX (0xff) nor STUN (first two bits 0). */
 const SEGMENT = 0xa8;
 const DATAGRAM = 0xa9;
@@ -16,33 +13,45 @@ export const SEGMENT_BYTES = 1200;
 export const SEGMENT_PAYLOAD_BYTES = SEGMENT_BYTES - SEGMENT_HEADER_BYTES;
 /** As many as one system call sends: 65 507 bytes and, in kernels before 6.9, 64 of them. */
 export const SEGMENTS_MAX = 54;
-/** Encrypted at a time: what stays in a processor's nearest memory, and what allocators give quickly. */
-const CIPHER_BYTES = 16 * 1024;
-/** Plaintext of one volley at most. */
-export const VOLLEY_BYTES = SEGMENTS_MAX * SEGMENT_PAYLOAD_BYTES - TUNNEL_TAG_BYTES;
+/** Ciphertext and plaintext of one volley at most. */
+export const SEALED_BYTES = SEGMENTS_MAX * SEGMENT_PAYLOAD_BYTES;
+export const VOLLEY_BYTES = SEALED_BYTES - AEAD_TAG_BYTES;
 
-/** One datagram's share of a volley. */
+/** One datagram's share of a volley: `data` from `from` to `to`. */
 export interface Segment {
   readonly token: number;
   readonly number: number;
   readonly index: number;
   readonly count: number;
-  readonly payload: Buffer;
+  readonly data: Buffer;
+  readonly from: number;
+  readonly to: number;
 }
 
-/** What a socket of volleys receives, told apart. */
-export type VolleyPacket =
-  | { readonly kind: 'segment'; readonly segment: Segment }
-  | { readonly kind: 'datagram' | 'report'; readonly body: Buffer };
+/** Who takes what a socket of volleys receives. What it is handed is good until it returns. */
+export interface PacketTaker {
+  segment(segment: Segment): void;
+  datagram(body: Buffer): void;
+  report(body: Buffer): void;
+}
 
 /** How many segments a volley of so much plaintext has. */
 export function segmentCount(plainBytes: number): number {
-  return Math.ceil((plainBytes + TUNNEL_TAG_BYTES) / SEGMENT_PAYLOAD_BYTES);
+  return Math.ceil((plainBytes + AEAD_TAG_BYTES) / SEGMENT_PAYLOAD_BYTES);
 }
 
 /** Bytes on the wire of a volley of so much plaintext. */
 export function volleyBytes(plainBytes: number): number {
-  return plainBytes + TUNNEL_TAG_BYTES + segmentCount(plainBytes) * SEGMENT_HEADER_BYTES;
+  return plainBytes + AEAD_TAG_BYTES + segmentCount(plainBytes) * SEGMENT_HEADER_BYTES;
+}
+
+/** Where volleys are sealed before they are cut, one after the other. */
+const space = Buffer.allocUnsafeSlow(SEALED_BYTES);
+const nonce = Buffer.alloc(12);
+
+function nonceOf(number: number): Buffer {
+  nonce.writeUIntBE(number, 6, 6);
+  return nonce;
 }
 
 /**
@@ -56,57 +65,26 @@ export function writeVolley(
   { token, number }: Pick<Segment, 'token' | 'number'>,
   plain: readonly Uint8Array[],
 ): void {
-  const cipher = createCipheriv(CIPHER, key, counterNonce(number), OPTIONS);
   const count = Math.ceil(wire.length / SEGMENT_BYTES);
-  let index = 0;
-  let at = 0;
-  let room = 0;
-  const put = (bytes: Buffer) => {
-    for (let from = 0; from < bytes.length; ) {
-      if (room === 0) {
-        const length = Math.min(SEGMENT_BYTES, wire.length - at);
-        wire[at] = SEGMENT;
-        wire.writeUInt16BE(length, at + 1);
-        wire.writeUInt32BE(token, at + 3);
-        wire.writeUIntBE(number, at + 7, 6);
-        wire[at + 13] = index;
-        wire[at + 14] = count;
-        index += 1;
-        at += SEGMENT_HEADER_BYTES;
-        room = length - SEGMENT_HEADER_BYTES;
-      }
-      const taken = Math.min(room, bytes.length - from);
-      bytes.copy(wire, at, from, from + taken);
-      from += taken;
-      at += taken;
-      room -= taken;
-    }
-  };
-  for (const piece of plain) {
-    for (let from = 0; from < piece.length; from += CIPHER_BYTES) {
-      put(cipher.update(piece.subarray(from, from + CIPHER_BYTES)));
-    }
+  const sealed = space.subarray(0, wire.length - count * SEGMENT_HEADER_BYTES);
+  aead().seal(sealed, key, nonceOf(number), plain);
+  for (let index = 0; index < count; index++) {
+    const at = index * SEGMENT_BYTES;
+    const length = Math.min(SEGMENT_BYTES, wire.length - at);
+    wire[at] = SEGMENT;
+    wire.writeUInt16BE(length, at + 1);
+    wire.writeUInt32BE(token, at + 3);
+    wire.writeUIntBE(number, at + 7, 6);
+    wire[at + 13] = index;
+    wire[at + 14] = count;
+    const from = index * SEGMENT_PAYLOAD_BYTES;
+    wire.set(sealed.subarray(from, from + length - SEGMENT_HEADER_BYTES), at + SEGMENT_HEADER_BYTES);
   }
-  cipher.final();
-  put(cipher.getAuthTag());
 }
 
-/** The plaintext of a whole volley in pieces, or undefined if any of it is not what the peer sealed. */
-export function openVolley(key: Buffer, number: number, sealed: Buffer): Buffer[] | undefined {
-  if (sealed.length < TUNNEL_TAG_BYTES) return undefined;
-  const end = sealed.length - TUNNEL_TAG_BYTES;
-  const decipher = createDecipheriv(CIPHER, key, counterNonce(number), OPTIONS);
-  decipher.setAuthTag(sealed.subarray(end));
-  const plain: Buffer[] = [];
-  for (let from = 0; from < end; from += CIPHER_BYTES) {
-    plain.push(decipher.update(sealed.subarray(from, Math.min(end, from + CIPHER_BYTES))));
-  }
-  try {
-    decipher.final();
-    return plain;
-  } catch {
-    return undefined;
-  }
+/** Opens a whole volley where it stands; undefined if any of it is not what the peer sealed. */
+export function openVolley(key: Buffer, number: number, sealed: Buffer): Buffer | undefined {
+  return aead().open(sealed, key, nonceOf(number));
 }
 
 /** `magic || length (u16) || body`. */
@@ -118,38 +96,38 @@ export function framePacket(kind: 'datagram' | 'report', body: Uint8Array): Buff
   return packet;
 }
 
-/** The packets in what one read of a socket gave; whatever is behind the first that is not ours is left out. */
-export function* splitPackets(data: Buffer): Generator<VolleyPacket, void> {
-  for (let at = 0; at + VOLLEY_PREFIX_BYTES <= data.length; ) {
+/** One for all: there are a million of them in each gigabyte. */
+const segment = { token: 0, number: 0, index: 0, count: 0, data: space as Buffer, from: 0, to: 0 };
+
+/** Hands over the packets in what one read of a socket gave; whatever is behind the first that is not ours is left out. */
+export function readPackets(data: Buffer, taker: PacketTaker, start = 0, limit = data.length): void {
+  for (let at = start; at + VOLLEY_PREFIX_BYTES <= limit; ) {
     const magic = data[at];
-    const end = at + data.readUInt16BE(at + 1);
-    if (end <= at + VOLLEY_PREFIX_BYTES || end > data.length) return;
+    const end = at + (((data[at + 1] as number) << 8) | (data[at + 2] as number));
+    if (end <= at + VOLLEY_PREFIX_BYTES || end > limit) return;
     if (magic === SEGMENT) {
-      const segment = readSegment(data, at, end);
-      if (!segment) return;
-      yield { kind: 'segment', segment };
-    } else if (magic === DATAGRAM || magic === REPORT) {
-      const kind = magic === DATAGRAM ? 'datagram' : 'report';
-      yield { kind, body: data.subarray(at + VOLLEY_PREFIX_BYTES, end) };
-    } else {
-      return;
-    }
+      if (!readSegment(data, at, end)) return;
+      taker.segment(segment);
+    } else if (magic === DATAGRAM) taker.datagram(data.subarray(at + VOLLEY_PREFIX_BYTES, end));
+    else if (magic === REPORT) taker.report(data.subarray(at + VOLLEY_PREFIX_BYTES, end));
+    else return;
     at = end;
   }
 }
 
-function readSegment(data: Buffer, at: number, end: number): Segment | undefined {
+function readSegment(data: Buffer, at: number, end: number): boolean {
   const length = end - at;
-  if (length <= SEGMENT_HEADER_BYTES || length > SEGMENT_BYTES) return undefined;
+  if (length <= SEGMENT_HEADER_BYTES || length > SEGMENT_BYTES) return false;
   const index = data[at + 13] as number;
   const count = data[at + 14] as number;
-  if (count > SEGMENTS_MAX || index >= count) return undefined;
-  if (index < count - 1 && length !== SEGMENT_BYTES) return undefined;
-  return {
-    token: data.readUInt32BE(at + 3),
-    number: data.readUIntBE(at + 7, 6),
-    index,
-    count,
-    payload: data.subarray(at + SEGMENT_HEADER_BYTES, end),
-  };
+  if (count > SEGMENTS_MAX || index >= count) return false;
+  if (index < count - 1 && length !== SEGMENT_BYTES) return false;
+  segment.token = data.readUInt32BE(at + 3);
+  segment.number = data.readUIntBE(at + 7, 6);
+  segment.index = index;
+  segment.count = count;
+  segment.data = data;
+  segment.from = at + SEGMENT_HEADER_BYTES;
+  segment.to = end;
+  return true;
 }

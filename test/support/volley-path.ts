@@ -2,7 +2,7 @@ import { vi } from 'vitest';
 import type { VolleyPort } from '../../src/tunnel/volley/stream.js';
 import { VolleyStream } from '../../src/tunnel/volley/stream.js';
 import { deriveTunnelKeys } from '../../src/wire/tunnel-keys.js';
-import { framePacket, SEGMENT_BYTES, splitPackets } from '../../src/wire/volley.js';
+import { framePacket, readPackets, SEGMENT_BYTES } from '../../src/wire/volley.js';
 
 export interface PathOptions {
   /** One way. */
@@ -96,10 +96,12 @@ class Lane implements VolleyPort {
 }
 
 function deliver(stream: VolleyStream, data: Buffer): void {
-  for (const packet of splitPackets(data)) {
-    if (packet.kind === 'segment') stream.segment(packet.segment);
-    else stream.report(packet.body);
-  }
+  readPackets(data, {
+    segment: (segment) => stream.segment(segment),
+    report: (body) => stream.report(body),
+    datagram: () => {},
+  });
+  stream.settle();
 }
 
 /** Lets so much time of the fake clock pass. */

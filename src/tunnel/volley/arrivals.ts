@@ -1,16 +1,23 @@
 import { BufferPool } from '../../util/buffer-pool.js';
-import { openVolley, SEGMENT_PAYLOAD_BYTES, SEGMENTS_MAX, type Segment } from '../../wire/volley.js';
+import { openVolley, SEALED_BYTES, SEGMENT_PAYLOAD_BYTES, type Segment } from '../../wire/volley.js';
 import { REPORT_RUN_MAX, type ReportPart } from '../../wire/volley-report.js';
 import { VOLLEY_HELD_BYTES, VOLLEY_SPARE, VOLLEY_WINDOW } from './limits.js';
 
 /** A volley of which some segments are there. */
 interface Part {
+  readonly number: number;
   readonly count: number;
   readonly sealed: Buffer;
   readonly got: Uint8Array;
   left: number;
   /** Of the last segment, which alone may be short. */
   lastBytes: number;
+}
+
+/** One that was opened, and the pool's memory in which it was. */
+interface Whole {
+  readonly sealed: Buffer;
+  readonly plain: Buffer;
 }
 
 /**
@@ -21,10 +28,14 @@ interface Part {
 export class Arrivals {
   readonly #key: Buffer;
   readonly #token: number;
-  readonly #pool = new BufferPool(SEGMENTS_MAX * SEGMENT_PAYLOAD_BYTES, VOLLEY_SPARE);
+  readonly #pool = new BufferPool(SEALED_BYTES, VOLLEY_SPARE);
   readonly #parts = new Map<number, Part>();
-  /** Opened, and waiting for what belongs before them. */
-  readonly #whole = new Map<number, readonly Buffer[]>();
+  /** The one that the last segment belonged to: the next one is nearly always of the same. */
+  #last: Part | undefined;
+  /** Opened, and waiting for what belongs before them or for who takes them. */
+  readonly #whole = new Map<number, Whole>();
+  /** What {@link next} yielded last. */
+  #taken: Buffer | undefined;
   #next = 0;
   #seen = 0;
   #held = 0;
@@ -42,32 +53,40 @@ export class Arrivals {
     return this.#held;
   }
 
-  /** Takes a segment in any order; yields the plaintexts that are in order now, each in pieces. */
-  take(segment: Segment): readonly (readonly Buffer[])[] {
+  /** Takes a segment in any order. */
+  take(segment: Segment): void {
     const { token, number } = segment;
     if (token !== this.#token || number >= this.#next + VOLLEY_WINDOW) {
       this.bad += 1;
-      return [];
+      return;
     }
-    if (number < this.#next || this.#whole.has(number)) {
+    if (number < this.#next || (number !== this.#last?.number && this.#whole.has(number))) {
       this.repeated += 1;
-      return [];
+      return;
     }
     const sealed = this.#gather(segment);
-    if (!sealed) return [];
+    if (!sealed) return;
     const plain = openVolley(this.#key, number, sealed);
-    this.#pool.give(sealed);
     if (!plain) {
+      this.#pool.give(sealed);
       this.bad += segment.count;
-      return [];
+      return;
     }
     this.#seen = Math.max(this.#seen, number + 1);
-    if (number !== this.#next) {
-      this.#whole.set(number, plain);
-      this.#held += sizeOf(plain);
-      return [];
-    }
-    return this.#inOrder(plain);
+    this.#whole.set(number, { sealed, plain });
+    this.#held += sealed.length;
+  }
+
+  /** The next plaintext in order, if it is there; it is good until the next call. */
+  next(): Buffer | undefined {
+    if (this.#taken) this.#pool.give(this.#taken);
+    const whole = this.#whole.get(this.#next);
+    this.#taken = whole?.sealed;
+    if (!whole) return undefined;
+    this.#whole.delete(this.#next);
+    this.#held -= whole.sealed.length;
+    this.#next += 1;
+    return whole.plain;
   }
 
   /** For a report: what is there beyond the volleys in order. */
@@ -89,38 +108,46 @@ export class Arrivals {
   }
 
   /** The sealed volley once it is whole; its memory is the pool's. */
-  #gather({ number, index, count, payload }: Segment): Buffer | undefined {
-    let part = this.#parts.get(number);
-    if (part && part.count !== count) {
-      // One of both was forged, and nothing tells which.
-      this.bad += 1;
-      this.#forget(number, part);
-      part = undefined;
-    }
-    if (!part) {
-      const bytes = count * SEGMENT_PAYLOAD_BYTES;
-      if (!this.#makeRoom(number, bytes)) {
-        this.bad += 1;
-        return undefined;
-      }
-      this.#held += bytes;
-      const sealed = this.#pool.take(bytes);
-      part = { count, sealed, got: new Uint8Array(count), left: count, lastBytes: 0 };
-      this.#parts.set(number, part);
-      this.#seen = Math.max(this.#seen, number + 1);
-    }
+  #gather(segment: Segment): Buffer | undefined {
+    const { index, count, from, to } = segment;
+    const part = this.#partOf(segment);
+    if (!part) return undefined;
     if (part.got[index]) {
       this.repeated += 1;
       return undefined;
     }
-    payload.copy(part.sealed, index * SEGMENT_PAYLOAD_BYTES);
+    part.sealed.set(segment.data.subarray(from, to), index * SEGMENT_PAYLOAD_BYTES);
     part.got[index] = 1;
     part.left -= 1;
-    if (index === count - 1) part.lastBytes = payload.length;
+    if (index === count - 1) part.lastBytes = to - from;
     if (part.left > 0) return undefined;
-    this.#parts.delete(number);
-    this.#held -= part.sealed.length;
+    this.#drop(part);
     return part.sealed.subarray(0, (count - 1) * SEGMENT_PAYLOAD_BYTES + part.lastBytes);
+  }
+
+  #partOf({ number, count }: Segment): Part | undefined {
+    const last = this.#last?.number === number ? this.#last : this.#parts.get(number);
+    if (last?.count === count) {
+      this.#last = last;
+      return last;
+    }
+    if (last) {
+      // One of both was forged, and nothing tells which.
+      this.bad += 1;
+      this.#forget(last);
+    }
+    const bytes = count * SEGMENT_PAYLOAD_BYTES;
+    if (!this.#makeRoom(number, bytes)) {
+      this.bad += 1;
+      return undefined;
+    }
+    this.#held += bytes;
+    const sealed = this.#pool.take(bytes);
+    const part = { number, count, sealed, got: new Uint8Array(count), left: count, lastBytes: 0 };
+    this.#parts.set(number, part);
+    this.#last = part;
+    this.#seen = Math.max(this.#seen, number + 1);
+    return part;
   }
 
   /** What is needed first stays; segments that are far ahead may be a forger's, and are repeated if not. */
@@ -129,28 +156,19 @@ export class Arrivals {
       const last = Math.max(...this.#parts.keys(), -1);
       const part = this.#parts.get(last);
       if (!part || last < number) return number === this.#next;
-      this.#forget(last, part);
+      this.#forget(part);
     }
     return true;
   }
 
-  #forget(number: number, part: Part): void {
-    this.#parts.delete(number);
-    this.#held -= part.sealed.length;
+  #forget(part: Part): void {
+    this.#drop(part);
     this.#pool.give(part.sealed);
   }
 
-  #inOrder(first: readonly Buffer[]): readonly (readonly Buffer[])[] {
-    const ready: (readonly Buffer[])[] = [];
-    for (let plain: readonly Buffer[] | undefined = first; plain; plain = this.#whole.get(this.#next)) {
-      ready.push(plain);
-      if (this.#whole.delete(this.#next)) this.#held -= sizeOf(plain);
-      this.#next += 1;
-    }
-    return ready;
+  #drop(part: Part): void {
+    this.#parts.delete(part.number);
+    this.#held -= part.sealed.length;
+    if (this.#last === part) this.#last = undefined;
   }
-}
-
-function sizeOf(pieces: readonly Buffer[]): number {
-  return pieces.reduce((sum, { length }) => sum + length, 0);
 }

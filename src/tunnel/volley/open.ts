@@ -1,7 +1,8 @@
 import type { RemoteInfo } from 'node:dgram';
+import type { Take } from '../../util/drain.js';
 import { asSeenFrom, type Endpoint, sameEndpoint } from '../../util/endpoint.js';
 import { bindOffloaded, type OffloadedSocket } from '../../util/offload.js';
-import { framePacket, SEGMENT_BYTES, splitPackets } from '../../wire/volley.js';
+import { framePacket, type PacketTaker, readPackets, SEGMENT_BYTES } from '../../wire/volley.js';
 import type { Carrier, DatagramPort } from '../carrier.js';
 import { keepable, type PunchedPort, takeOver } from '../punched-port.js';
 import { VOLLEY_QUEUE_BYTES, VOLLEY_SOCKET_BYTES } from './limits.js';
@@ -22,13 +23,17 @@ export async function openVolleys({ local, peer, keys, release }: PunchedPort): 
   );
   const stream = new VolleyStream(wire, keys);
   const listeners: ((data: Buffer) => void)[] = [];
-  wire.listen((data) => {
-    for (const packet of splitPackets(data)) {
-      if (packet.kind === 'segment') stream.segment(packet.segment);
-      else if (packet.kind === 'report') stream.report(packet.body);
-      else for (const listener of listeners) listener(packet.body);
-    }
-  });
+  const taker: PacketTaker = {
+    segment: (segment) => stream.segment(segment),
+    report: (body) => stream.report(body),
+    datagram: (body) => {
+      for (const listener of listeners) listener(body);
+    },
+  };
+  wire.listen(
+    (data, from, to) => readPackets(data, taker, from, to),
+    () => stream.settle(),
+  );
   wire.onRoom = () => stream.resume();
   const datagrams: DatagramPort = {
     send: (data) => wire.sendDatagram(framePacket('datagram', data)),
@@ -69,20 +74,25 @@ class VolleyWire {
     offloaded.socket.on('error', () => {});
   }
 
-  listen(listener: (data: Buffer) => void): void {
+  /** Hands over what arrives, and calls `settle` behind what came at once. */
+  listen(listener: Take, settle: () => void): void {
     const { socket } = this.#offloaded;
     const drain = this.#offloaded.drain(this.#peer);
     let drained = false;
+    const read = () => {
+      if (!this.#closed) drain.read(listener);
+      settle();
+    };
     const readOn = () => {
       drained = false;
-      if (!this.#closed) drain.read(listener);
+      read();
     };
     socket.on('message', (data: Buffer, from: RemoteInfo) => {
-      if (sameEndpoint(from, this.#peer)) listener(data);
+      if (sameEndpoint(from, this.#peer)) listener(data, 0, data.length);
       // Node hands over some twenty, one by one; what waits behind them is had for less.
-      if (drained || this.#closed) return;
+      if (drained || this.#closed) return settle();
       drained = true;
-      drain.read(listener);
+      read();
       setImmediate(readOn);
     });
   }

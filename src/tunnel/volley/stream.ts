@@ -46,6 +46,8 @@ export class VolleyStream extends EventEmitter implements ByteStream {
   #ended = false;
   #closed = false;
   #arrivedAt = 0;
+  /** Something came that no report is on its way for. */
+  #fresh = false;
   /** Bytes since the last report. */
   #unreported = 0;
   #reporting: NodeJS.Immediate | undefined;
@@ -94,20 +96,26 @@ export class VolleyStream extends EventEmitter implements ByteStream {
     return { ...(bandwidth.measured && { rttMs: bandwidth.rttMs }), packets: sent, repeated };
   }
 
-  /** A segment came from the peer's address. */
+  /** A segment came from the peer's address; {@link settle} is to be called behind the last of those that came at once. */
   segment(segment: Segment): void {
     if (this.#closed) return;
-    const ready = this.#arrivals.take(segment);
-    this.#arrivedAt = performance.now();
-    this.#unreported += segment.payload.length;
-    this.#reportSoon();
-    for (const plain of ready) {
-      for (const piece of plain) {
-        if (this.#closed) return;
-        this.emit('data', piece);
-      }
-      if (plain.length === 0) this.#peerEnds();
+    this.#arrivals.take(segment);
+    this.#unreported += segment.to - segment.from;
+    this.#fresh = true;
+    for (let plain = this.#arrivals.next(); plain; plain = this.#arrivals.next()) {
+      if (plain.length > 0) this.emit('data', plain);
+      else this.#peerEnds();
+      if (this.#closed) return;
     }
+    if (this.#unreported >= REPORT_BYTES) this.settle();
+  }
+
+  /** Sees to it that what came is reported. */
+  settle(): void {
+    if (this.#closed || !this.#fresh) return;
+    this.#fresh = false;
+    this.#arrivedAt = performance.now();
+    this.#reportSoon();
   }
 
   /** A report came from the peer's address. */

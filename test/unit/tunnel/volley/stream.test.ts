@@ -177,7 +177,7 @@ test('segments of volleys that never become whole take bounded memory, and no pl
   const arrivals = new Arrivals(Buffer.alloc(32), 1);
   const begin = (number: number): Segment => ({
     ...{ token: 1, number, index: 1, count: SEGMENTS_MAX },
-    payload: Buffer.alloc(1185),
+    ...{ data: Buffer.alloc(1185), from: 0, to: 1185 },
   });
   for (let number = 1023; number >= 0; number--) arrivals.take(begin(number));
   for (let number = 0; number < 1024; number++) arrivals.take(begin(number));
