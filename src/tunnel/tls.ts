@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { connect, createSecureContext, TLSSocket } from 'node:tls';
 import { AwlError, errorText } from '../errors.js';
 import type { Endpoint } from '../util/endpoint.js';
+import { tcpInfo } from '../util/tcp-info.js';
 import type { PunchRole } from '../wire/confirm.js';
 import { deriveTunnelKeys } from '../wire/tunnel-keys.js';
 import { channelProof, isChannelProof, type TunnelTcpKeys } from '../wire/tunnel-tcp-keys.js';
@@ -153,6 +154,7 @@ export function tcpCarrier(
     stream: socket,
     keys: deriveTunnelKeys(keys.carrier, role),
     secure: true,
+    stats: () => tcpInfo(socket) ?? {},
     ...(o.datagrams && { datagrams: o.datagrams }),
     close: async () => {
       socket.destroy();
