@@ -51,8 +51,8 @@ export class DataChannel {
 }
 
 export interface DataChannelsPort {
-  /** One packet for DTLS. Never throws. */
-  send(packet: Buffer): void;
+  /** Packets for DTLS, in this order. Never throws. */
+  send(packets: readonly Buffer[]): void;
   /** Channels can be opened now. */
   readonly ready: () => void;
   /** The peer opened one. */
@@ -74,7 +74,7 @@ export class DataChannels {
     this.#port = port;
     this.#isUrgent = isUrgent;
     this.#association = new Association({
-      send: (packet) => port.send(packet),
+      send: (packets) => port.send(packets),
       established: () => port.ready(),
       message: (message) => this.#message(message),
       left: (stream, bytes) => this.#left(stream, bytes),

@@ -42,6 +42,8 @@ export const DIAL_MS = 10_000;
 
 /** A real node cannot read more than 32 kB in one message; half of that, 14 full packets, leaves room for others on the path. */
 export const MESSAGE_BYTES = 14 * 1200;
+/** Full packets that go to the kernel at once, which takes 64, and 64 kB. */
+export const FULL_RECORDS_MAX = 32;
 /** Data channels of one path, those included whose end the peer has not seen yet. */
 export const CHANNELS_MAX = 4_096;
 /** What a WebRTC path may hold that the network has not taken, before senders wait. */

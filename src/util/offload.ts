@@ -82,6 +82,29 @@ export function bindOffloaded(local: Endpoint, bufferBytes: number): OffloadedSo
   }
 }
 
+/**
+ * The same for a socket that somebody else has bound, and which does not know: what arrives joined, that one has to take
+ * apart. Undefined where the system, or Node, has no way to it.
+ */
+export function offload(socket: Socket): { cut(bytes: number): boolean } | undefined {
+  const calls = hasOffload() ? libc() : undefined;
+  const fd = fileOf(socket);
+  if (!calls || fd === undefined) return undefined;
+  if (setOption(calls, fd, SOL_UDP, UDP_GRO, 1) !== 0) return undefined;
+  return {
+    // A number that was closed is somebody else's.
+    cut: (bytes) => fileOf(socket) === fd && setOption(calls, fd, SOL_UDP, UDP_SEGMENT, bytes) === 0,
+  };
+}
+
+/** Node shows it nowhere else. */
+function fileOf(socket: Socket): number | undefined {
+  const state = Object.getOwnPropertySymbols(socket).find((one) => one.description === 'state symbol');
+  const inside = state && (socket as unknown as Record<symbol, { handle?: { fd?: unknown } | null }>)[state];
+  const fd = inside?.handle?.fd;
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined;
+}
+
 function knowsOffload(): boolean {
   const calls = libc();
   const fd = calls?.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) ?? -1;

@@ -96,10 +96,12 @@ test('no packet, whole or bent, does more to an association than end it', () => 
         let tag = 0;
         let packetsOut = 0;
         const own = new Association({
-          send: (packet) => {
-            packetsOut += 1;
-            const out = decodeSctp(Buffer.from(packet)).chunks[0];
-            if (out?.type === CHUNK.initAck) tag = readInit(out).tag;
+          send: (out) => {
+            packetsOut += out.length;
+            for (const packet of out) {
+              const chunk = decodeSctp(Buffer.from(packet)).chunks[0];
+              if (chunk?.type === CHUNK.initAck) tag = readInit(chunk).tag;
+            }
           },
           established: () => {},
           message: () => {},

@@ -3,6 +3,7 @@ import {
   CHUNK,
   type Chunk,
   type DataChunk,
+  dataBytes,
   decodeSctp,
   encodeChunk,
   encodeSack,
@@ -15,17 +16,23 @@ import {
 } from '../../wire/sctp.js';
 import { Handshake } from './handshake.js';
 import { Inbound, type SctpMessage } from './inbound.js';
-import { BURST, SACK_MS, SACK_PACKETS } from './limits.js';
+import { BURST, PACKET_BYTES, SACK_MS, SACK_PACKETS, STEADY_PACKETS, STEADY_SACK_PACKETS } from './limits.js';
 import { Outbound } from './outbound.js';
 import { Resets } from './resets.js';
 
 const NOTHING = Buffer.alloc(0);
-/** A longer one would not fit the packet beside a full piece. */
-const SACK_BESIDE_BYTES = 32;
+
+/** Whether chunks and pieces make no longer a packet than a full piece alone: the kernel cuts what is longer. */
+function fits(chunks: readonly Buffer[], pieces: readonly DataChunk[]): boolean {
+  let bytes = 0;
+  for (const chunk of chunks) bytes += chunk.length;
+  for (const { data } of pieces) bytes += dataBytes(data);
+  return bytes <= PACKET_BYTES;
+}
 
 export interface AssociationPort {
-  /** One packet, to be encrypted. Never throws. */
-  send(packet: Buffer): void;
+  /** Packets, to be encrypted. Never throws. */
+  send(packets: readonly Buffer[]): void;
   readonly established: () => void;
   readonly message: (message: SctpMessage) => void;
   /** Bytes that were given to {@link Association.push} went out for the first time. */
@@ -56,12 +63,16 @@ export class Association {
   /** Packets with data that were not acknowledged; `#sackNow` where the peer must know at once. */
   #unacknowledged = 0;
   #sackNow = false;
+  /** Packets since something was missing. */
+  #steady = 0;
   #turn: NodeJS.Immediate | undefined;
+  /** Packets of one turn, which leave together. */
+  #together: Buffer[] | undefined;
 
   constructor(port: AssociationPort) {
     this.#port = port;
     this.#handshake = new Handshake({
-      send: (packet) => port.send(packet),
+      send: (packet) => port.send([packet]),
       done: (peer) => this.#establish(peer),
       failed: () => this.#end('no answer', false),
     });
@@ -114,8 +125,12 @@ export class Association {
       this.#end(String(error), true);
       return;
     }
-    if (this.#unacknowledged >= SACK_PACKETS) this.#flush();
+    if (this.#unacknowledged >= this.#sackPackets()) this.#flush();
     else this.#soon();
+  }
+
+  #sackPackets(): number {
+    return this.#steady > STEADY_PACKETS ? STEADY_SACK_PACKETS : SACK_PACKETS;
   }
 
   /** Tells the peer and ends. Idempotent. */
@@ -175,7 +190,9 @@ export class Association {
 
   #data({ inbound }: Established, piece: DataChunk): void {
     const messages = inbound.take(piece);
-    if (!messages || inbound.hasGaps) this.#sackNow = true;
+    const gap = !messages || inbound.hasGaps;
+    this.#steady = gap ? 0 : this.#steady + 1;
+    if (gap) this.#sackNow = true;
     for (const message of messages ?? []) this.#port.message(message);
   }
 
@@ -211,7 +228,9 @@ export class Association {
   }
 
   #send(chunks: readonly Buffer[], pieces?: readonly DataChunk[]): void {
-    this.#port.send(encodeSctp(this.#handshake.peer?.tag ?? 0, chunks, pieces));
+    const packet = encodeSctp(this.#handshake.peer?.tag ?? 0, chunks, pieces);
+    if (this.#together) this.#together.push(packet);
+    else this.#port.send([packet]);
   }
 
   /** What one turn of the event loop brings is answered together. */
@@ -226,21 +245,11 @@ export class Association {
   #flush(): void {
     const open = this.#open;
     if (!open || this.#over) return;
-    const now = performance.now();
-    open.resets.advance(now);
-    let sack = this.#sackNow || this.#unacknowledged >= 2 ? [this.#sack(open)] : undefined;
-    for (let packets = 0; packets < BURST; packets++) {
-      const pieces = open.outbound.packet(now, this.#port.left);
-      if (pieces.length === 0) break;
-      // It travels with data where there is some.
-      sack ??= this.#unacknowledged > 0 ? [this.#sack(open)] : undefined;
-      const together = !sack || (sack[0]?.length ?? 0) <= SACK_BESIDE_BYTES;
-      if (sack && !together) this.#send(sack);
-      this.#send((together && sack) || [], pieces);
-      sack = undefined;
-      if (packets === BURST - 1) this.#soon();
-    }
-    if (sack) this.#send(sack);
+    const together: Buffer[] = [];
+    this.#together = together;
+    this.#advance(open, performance.now());
+    this.#together = undefined;
+    if (together.length > 0) this.#port.send(together);
     if (this.#unacknowledged > 0 && !this.#sackTimer) {
       this.#sackTimer = setTimeout(() => {
         this.#sackTimer = undefined;
@@ -248,6 +257,22 @@ export class Association {
       }, SACK_MS);
     }
     this.#alarm.by(open.outbound.deadline, open.resets.deadline);
+  }
+
+  #advance(open: Established, now: number): void {
+    open.resets.advance(now);
+    let sack = this.#sackNow || this.#unacknowledged >= SACK_PACKETS ? [this.#sack(open)] : undefined;
+    for (let packets = 0; packets < BURST; packets++) {
+      const pieces = open.outbound.packet(now, this.#port.left);
+      if (pieces.length === 0) break;
+      // It travels with data where there is some.
+      sack ??= this.#unacknowledged > 0 ? [this.#sack(open)] : undefined;
+      const beside = sack !== undefined && fits(sack, pieces);
+      this.#send((beside && sack) || [], pieces);
+      if (beside) sack = undefined;
+      if (packets === BURST - 1) this.#soon();
+    }
+    if (sack) this.#send(sack);
   }
 
   #sack({ inbound }: Established): Buffer {

@@ -2,6 +2,9 @@
 
 /** User data of one packet: 1265 bytes of UDP then, as every implementation of WebRTC sends. */
 export const PIECE_BYTES = 1200;
+/** The chunks of such a packet, and all of it. */
+export const PACKET_BYTES = PIECE_BYTES + 16;
+export const FULL_PACKET_BYTES = 12 + PACKET_BYTES;
 /** The window that the peer is told, and the longest message: what `a=max-message-size` promises. */
 export const WINDOW_BYTES = 1024 * 1024;
 export const MESSAGE_MAX_BYTES = 64 * 1024;
@@ -33,6 +36,9 @@ export const INIT_TRIES = 8;
 /** An odd packet may wait this long for one to be acknowledged with it. Senders count on every second one being told of. */
 export const SACK_MS = 20;
 export const SACK_PACKETS = 2;
+/** Behind so many packets without a gap they are not in slow start any more: of what one turn brings, every eighth will do. */
+export const STEADY_PACKETS = 1_000;
+export const STEADY_SACK_PACKETS = 8;
 /** A request to reset streams is repeated after this. */
 export const RESET_MS = 1_000;
 /** Streams in one request. */

@@ -37,12 +37,14 @@ const listen = (end: End, channel: DataChannel) => {
 function pair({ loss = 0, twice = 0, late = 0 }: Weather = {}): readonly [End, End] {
   const roll = dice(7);
   const ends: End[] = [];
-  const carry = (to: number) => (packet: Buffer) => {
+  const carry = (to: number) => (packets: readonly Buffer[]) => {
     const from = ends[1 - to];
-    if (from) from.packets += 1;
-    const copies = roll() < loss ? 0 : roll() < twice ? 2 : 1;
-    for (let i = 0; i < copies; i++) {
-      setTimeout(() => ends[to]?.channels.receive(Buffer.from(packet)), roll() < late ? 12 : 5);
+    if (from) from.packets += packets.length;
+    for (const packet of packets) {
+      const copies = roll() < loss ? 0 : roll() < twice ? 2 : 1;
+      for (let i = 0; i < copies; i++) {
+        setTimeout(() => ends[to]?.channels.receive(Buffer.from(packet)), roll() < late ? 12 : 5);
+      }
     }
   };
   for (const n of [0, 1]) {
