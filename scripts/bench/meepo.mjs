@@ -1,9 +1,11 @@
 // Two awl meepo nodes on one veth pair: time to teleport, throughput up and down, one-byte echo, 200 connections at once,
-// an unlimited iperf3 either way with pings beside it, and memory. `node scripts/bench/meepo.mjs [passage|webrtc|model]
-// [--seconds 10] [--foreground]`: `passage` is awl's own path, `webrtc` leaves that out, `model` has at the far end what stands for the
-// real Meepo in the tests, on loopback. Needs root, `npm run build`, redis-server, iperf3; prints one line a figure.
+// an unlimited iperf3 either way with pings beside it, and memory. `node scripts/bench/meepo.mjs
+// [passage|webrtc|model|pion|rival] [--seconds 10] [--foreground]`: `passage` is awl's own path, `webrtc` leaves that out. `model` has
+// at the far end what stands for the real Meepo in the tests, on loopback and werift; `pion` the same on pion, which the real one is
+// built on, across the veth pair; `rival` has that at both ends. Needs root, `npm run build`, redis-server, iperf3 and, for the last
+// two, golang-go and golang-github-pion-webrtc.v3-dev; prints one line a figure.
 import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
@@ -18,6 +20,7 @@ const MB = 1024 * 1024;
 const BYTES = 32 * MB;
 const ECHOES = 2_000;
 const CROWD = 200;
+const CROWD_MS = 20_000;
 const SERVER = '10.77.0.1';
 const URL = `redis://${SERVER}:6379/1`;
 const SELF = process.argv[1];
@@ -31,6 +34,9 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 const mode = positionals[0] ?? 'passage';
+const STOOD_IN = ['model', 'pion', 'rival'];
+const root = resolve(import.meta.dirname, '../..');
+const PION = join(root, 'node_modules/.cache/awl-pion');
 
 const sleep = (ms) =>
   new Promise((done) => {
@@ -127,16 +133,16 @@ async function client() {
     one.destroy();
   }
   begun = performance.now();
-  const crowd = await Promise.all(
-    Array.from({ length: CROWD }, async () => {
-      const socket = connect(echo);
-      socket.on('error', (error) => console.error(String(error)));
-      socket.write('hello');
-      await once(socket, 'data');
-      return socket;
-    }),
-  );
-  say(`${CROWD} connections opened and answered`, Math.round(performance.now() - begun), 'ms');
+  let answered = 0;
+  const crowd = Array.from({ length: CROWD }, () => {
+    const socket = connect(echo);
+    socket.on('error', (error) => console.error(String(error)));
+    socket.once('data', () => answered++);
+    socket.write('hello');
+    return socket;
+  });
+  while (answered < CROWD && performance.now() - begun < CROWD_MS) await sleep(1);
+  say(`${answered} of ${CROWD} connections opened and answered`, Math.round(performance.now() - begun), 'ms');
   for (const socket of crowd) socket.destroy();
   await tell('done');
   process.exit();
@@ -147,7 +153,7 @@ async function meepo() {
   if (values.foreground) keepYoungHeapSmall();
   const own = node();
   await tell({ id: own.id });
-  for await (const [{ id, teleport, ping }] of (await import('node:events')).on(process, 'message')) {
+  for await (const [{ id, teleport, ping }] of on(process, 'message')) {
     if (teleport) {
       const begun = performance.now();
       const { source } = await own.teleport({ peer: id, remote: `127.0.0.1:${teleport}` });
@@ -162,22 +168,39 @@ async function meepo() {
 
 /** The tests' stand-in for the real one, which they have in TypeScript. */
 async function model() {
-  const root = resolve(import.meta.dirname, '../..');
+  const outDir = join(root, 'node_modules/.cache/awl-meepo-model');
+  const { MeepoModel } = await import(join(outDir, 'test/support/meepo-model.js'));
+  const { PionPeer, pionPeer } = await import(join(outDir, 'test/support/pion-peer.js'));
+  const onPion = () => new PionPeer(pionPeer(PION, join(root, 'test/support/pion-peer')));
+  const own = new MeepoModel(URL, undefined, mode === 'model' ? undefined : onPion);
+  await own.start();
+  await tell({ id: own.id });
+  let met = false;
+  for await (const [{ id, teleport }] of on(process, 'message')) {
+    const begun = performance.now();
+    if (!met) await own.dial(id);
+    met = true;
+    const { at } = await own.teleport(`bench${teleport}`, `127.0.0.1:${teleport}`);
+    await tell({ port: Number(at.split(':')[1]), ms: performance.now() - begun });
+  }
+}
+
+/** Compiles the stand-in, before anybody measures. */
+async function prepare() {
   const outDir = join(root, 'node_modules/.cache/awl-meepo-model');
   mkdirSync(outDir, { recursive: true });
   const config = {
     extends: join(root, 'tsconfig.json'),
     compilerOptions: { outDir, rootDir: root, declaration: false, noEmit: false },
-    files: [join(root, 'test/support/meepo-model.ts')],
+    files: ['meepo-model', 'pion-peer'].map((name) => join(root, `test/support/${name}.ts`)),
     include: [],
   };
   writeFileSync(join(outDir, 'tsconfig.json'), JSON.stringify(config));
   writeFileSync(join(outDir, 'package.json'), '{"type":"module"}');
   execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', join(outDir, 'tsconfig.json')]);
-  const { MeepoModel } = await import(join(outDir, 'test/support/meepo-model.js'));
-  const far = new MeepoModel(URL);
-  await far.start();
-  await tell({ id: far.id });
+  if (mode === 'model') return;
+  const { pionPeer } = await import(join(outDir, 'test/support/pion-peer.js'));
+  pionPeer(PION, join(root, 'test/support/pion-peer'));
 }
 
 const ns = ['a', 'b'].map((side) => `awlmb${process.pid}${side}`);
@@ -242,6 +265,7 @@ async function load(near, far, id, port, reverse) {
 }
 
 async function main() {
+  if (STOOD_IN.includes(mode)) await prepare();
   try {
     for (const name of ns) ip('netns', 'add', name);
     ip('link', 'add', 'v', 'netns', ns[0], 'type', 'veth', 'peer', 'name', 'v', 'netns', ns[1]);
@@ -255,9 +279,9 @@ async function main() {
     inside(there, 'sh', '-c', 'exec iperf3 -s -B 127.0.0.1 > /dev/null');
     const beside = role(there, 'services');
     const [ports] = await once(beside, 'message');
-    const far = role(there, mode === 'model' ? 'model' : 'meepo');
+    const far = role(there, STOOD_IN.includes(mode) ? 'model' : 'meepo');
     const [{ id }] = await once(far, 'message');
-    const near = role(0, 'meepo');
+    const near = role(0, mode === 'rival' ? 'model' : 'meepo');
     await once(near, 'message');
     await sleep(2_000);
     say('memory before, near and far', [near, far].map((one) => Math.round(rss(one))).join(' and '), 'MB');
@@ -272,16 +296,17 @@ async function main() {
     const user = role(0, 'client');
     await ask(user, at);
     say('memory after it, near and far', [near, far].map((one) => Math.round(rss(one))).join(' and '), 'MB');
+    // What stands for the real one has no backpressure, as that: it would fill memory.
+    if (STOOD_IN.includes(mode)) return;
     const { port } = await ask(near, { id, teleport: 5201 });
-    // What stands for the real one has no backpressure, as that: it fills memory.
-    for (const reverse of mode === 'model' ? [] : [false, true]) await load(near, far, id, port, reverse);
+    for (const reverse of [false, true]) await load(near, far, id, port, reverse);
   } finally {
     for (const child of children) child.kill('SIGKILL');
     await sleep(200);
     for (const name of ns) ip('netns', 'del', name);
   }
-  process.exit();
 }
 
 const roles = { services, client, meepo, model };
 await (values.role ? roles[values.role]() : main());
+if (!values.role) process.exit();

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
+import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../src/log.js';
 import { MeepoProxy } from '../../src/meepo/proxy.js';
@@ -7,13 +8,18 @@ import { encodeCredentials, encodeGreeting, encodeRequest } from '../../src/wire
 import { MeepoModel } from '../support/meepo-model.js';
 import { digestService, loopbackNode, sendThrough, until } from '../support/meepo-nodes.js';
 import { needs } from '../support/needs.js';
+import { PionPeer, pionPeer } from '../support/pion-peer.js';
 import { type RedisServer, redisServer } from '../support/redis-server.js';
+import { WeriftPeer } from '../support/werift-peer.js';
 
 const BYTES = 400_000;
+/** Go takes 12 s of a processor that is not busy. */
+const BUILDING_MS = 240_000;
 
 describe.skipIf(!needs('redis-server'))('an awl node and a node that speaks as the real one does', () => {
   let redis: RedisServer;
   let service: Awaited<ReturnType<typeof digestService>>;
+  let program = '';
   beforeAll(async () => {
     redis = await redisServer();
     service = await digestService(BYTES);
@@ -23,54 +29,70 @@ describe.skipIf(!needs('redis-server'))('an awl node and a node that speaks as t
     await redis?.close();
   });
 
-  test('awl offers, the model answers: secret as bcrypt, data exact, closed on both sides', async () => {
-    const model = new MeepoModel(redis.url, 'AliceAndBob');
-    const node = loopbackNode(redis.url);
-    try {
-      await model.start();
-      await expect(node.teleport({ peer: model.id, remote: service.at })).rejects.toThrow(
-        'unauthorized: require secret',
-      );
-      const made = await node.teleport({ peer: model.id, remote: service.at, secret: 'AliceAndBob' });
-      expect(node.transports.get(model.id)?.isAwl).toBe(false);
-      await node.ping(model.id, 'x');
-      const { sent, got } = await sendThrough(made.source.address, BYTES);
-      expect(got).toBe(sent);
-      await node.closeTeleportation(made.name);
-      await node.closeTransport(model.id);
-      expect(model.requests).toContain('closeTransport');
-      expect(node.listTransports()).toEqual([]);
-    } finally {
-      await node.close();
-      await model.close();
-    }
-  });
+  describe.each([
+    { webrtc: 'werift', there: true, begin: () => {}, makePeer: () => new WeriftPeer() },
+    {
+      webrtc: 'pion, as the real one',
+      there: needs('redis-server', 'go', 'pion'),
+      begin: () => {
+        program = pionPeer(resolve('node_modules/.cache/awl-pion'));
+      },
+      makePeer: () => new PionPeer(program, '127.0.0.1'),
+    },
+  ])('on $webrtc', ({ there, begin, makePeer }) => {
+    beforeAll(() => (there ? begin() : undefined), BUILDING_MS);
+    test.runIf(there)(
+      'awl offers, it answers: secret as bcrypt, data exact, closed on both sides',
+      async () => {
+        const model = new MeepoModel(redis.url, 'AliceAndBob', makePeer);
+        const node = loopbackNode(redis.url);
+        try {
+          await model.start();
+          await expect(node.teleport({ peer: model.id, remote: service.at })).rejects.toThrow(
+            'unauthorized: require secret',
+          );
+          const made = await node.teleport({ peer: model.id, remote: service.at, secret: 'AliceAndBob' });
+          expect(node.transports.get(model.id)?.isAwl).toBe(false);
+          await node.ping(model.id, 'x');
+          const { sent, got } = await sendThrough(made.source.address, BYTES);
+          expect(got).toBe(sent);
+          await node.closeTeleportation(made.name);
+          await node.closeTransport(model.id);
+          expect(model.requests).toContain('closeTransport');
+          expect(node.listTransports()).toEqual([]);
+        } finally {
+          await node.close();
+          await model.close();
+        }
+      },
+    );
 
-  test('the model offers, awl answers: rules hold, wherever the model wants to go', async () => {
-    const model = new MeepoModel(redis.url);
-    const node = loopbackNode(redis.url, { access: { secret: 'AliceAndBob', blocks: ['127.0.0.1:22'] } });
-    try {
-      await model.start();
-      await model.dial(node.id);
-      await model.request('ping', { Payload: 'x' });
-      await expect(model.teleport('a', service.at)).rejects.toThrow('unauthorized: require secret');
-      await expect(model.teleport('a', service.at, 'Wrong')).rejects.toThrow(
-        'unauthorized: incorrect password',
-      );
-      await expect(model.teleport('a', ':22', 'AliceAndBob')).rejects.toThrow('acl: not allowed');
-      await expect(model.request('doTeleport', { Name: 'nosuch', Label: 'x:1' })).rejects.toThrow(
-        'not exists',
-      );
-      const made = await model.teleport('web', service.at, 'AliceAndBob');
-      const { sent, got } = await sendThrough(made.at, BYTES);
-      expect(got).toBe(sent);
-      made.close();
-      await model.request('closeTransport', {});
-      expect(await until(() => node.listTransports().length === 0)).toBe(true);
-    } finally {
-      await node.close();
-      await model.close();
-    }
+    test.runIf(there)('it offers, awl answers: rules hold, wherever it wants to go', async () => {
+      const model = new MeepoModel(redis.url, undefined, makePeer);
+      const node = loopbackNode(redis.url, { access: { secret: 'AliceAndBob', blocks: ['127.0.0.1:22'] } });
+      try {
+        await model.start();
+        await model.dial(node.id);
+        await model.request('ping', { Payload: 'x' });
+        await expect(model.teleport('a', service.at)).rejects.toThrow('unauthorized: require secret');
+        await expect(model.teleport('a', service.at, 'Wrong')).rejects.toThrow(
+          'unauthorized: incorrect password',
+        );
+        await expect(model.teleport('a', ':22', 'AliceAndBob')).rejects.toThrow('acl: not allowed');
+        await expect(model.request('doTeleport', { Name: 'nosuch', Label: 'x:1' })).rejects.toThrow(
+          'not exists',
+        );
+        const made = await model.teleport('web', service.at, 'AliceAndBob');
+        const { sent, got } = await sendThrough(made.at, BYTES);
+        expect(got).toBe(sent);
+        made.close();
+        await model.request('closeTransport', {});
+        expect(await until(() => node.listTransports().length === 0)).toBe(true);
+      } finally {
+        await node.close();
+        await model.close();
+      }
+    });
   });
 
   test('with Redis gone, a peer of a peer is reached through it', async () => {

@@ -1,7 +1,5 @@
-import { connect, createServer, type Socket } from 'node:net';
 import bcrypt from 'bcryptjs';
 import { createClient } from 'redis';
-import { type RTCDataChannel, RTCPeerConnection } from 'werift';
 import {
   type Descriptor,
   openAnswer,
@@ -19,56 +17,9 @@ import {
   encodePacket,
   signPacket,
 } from '../../src/wire/meepo/packet.js';
-
-const ICE = {
-  iceServers: [],
-  iceInterfaceAddresses: { udp4: '127.0.0.1' },
-  iceAdditionalHostAddresses: ['127.0.0.1'],
-  iceUseIpv6: false,
-};
+import { type MeepoPeer, WeriftPeer } from './werift-peer.js';
 
 const client = (url: string) => createClient({ url });
-
-function gathered(pc: RTCPeerConnection): Promise<void> {
-  return new Promise((resolve) => {
-    if (pc.iceGatheringState === 'complete') resolve();
-    pc.iceGatheringStateChange.subscribe((state) => state === 'complete' && resolve());
-  });
-}
-
-function opened(channel: RTCDataChannel): Promise<void> {
-  return new Promise((resolve) => {
-    if (channel.readyState === 'open') resolve();
-    channel.stateChanged.subscribe((state) => state === 'open' && resolve());
-  });
-}
-
-/** werift looks at all that waits for each packet that is acknowledged: it is given little of it at a time. */
-const INSIDE_BYTES = 256 * 1024;
-
-/** TCP and data channel as the real one joins them: no backpressure, and either end closes both. */
-function splice(socket: Socket, channel: RTCDataChannel): void {
-  const waiting: Buffer[] = [];
-  const pump = () => {
-    while (channel.readyState === 'open' && channel.bufferedAmount < INSIDE_BYTES) {
-      const next = waiting.shift();
-      if (!next) return;
-      channel.send(next);
-    }
-  };
-  channel.bufferedAmountLowThreshold = INSIDE_BYTES / 2;
-  channel.bufferedAmountLow.subscribe(pump);
-  socket.on('data', (data) => {
-    for (let at = 0; at < data.length; at += 32_768) waiting.push(data.subarray(at, at + 32_768));
-    pump();
-  });
-  socket.on('error', () => {});
-  socket.on('close', () => channel.readyState === 'open' && channel.close());
-  channel.onMessage.subscribe((message) => socket.write(message));
-  channel.stateChanged.subscribe((state) => {
-    if (state === 'closed' || state === 'closing') socket.end();
-  });
-}
 
 /**
  * What the real Meepo 0.7.1 does, as far as its wire shows it (shared spec): one peer, no attribute of awl, secrets as
@@ -77,7 +28,6 @@ function splice(socket: Socket, channel: RTCDataChannel): void {
 export class MeepoModel {
   readonly keys = meepoKeys();
   readonly requests: string[] = [];
-  readonly dialled = new Map<string, Socket>();
   readonly #sinks = new Map<string, string>();
   readonly #waiting = new Map<number, (event: MeepoEvent) => void>();
   readonly #answers = new Map<
@@ -86,15 +36,17 @@ export class MeepoModel {
   >();
   readonly #url: string;
   readonly #secret: string | undefined;
+  readonly #makePeer: () => MeepoPeer;
   #clients: ReturnType<typeof client>[] = [];
-  #pc: RTCPeerConnection | undefined;
-  #sys: RTCDataChannel | undefined;
-  #peer = '';
+  #peer: MeepoPeer | undefined;
+  #peerId = '';
   #session = 1000;
 
-  constructor(url: string, secret?: string) {
+  /** @param makePeer one transport's WebRTC; werift's without it */
+  constructor(url: string, secret?: string, makePeer: () => MeepoPeer = () => new WeriftPeer()) {
     this.#url = url;
     this.#secret = secret;
+    this.#makePeer = makePeer;
   }
 
   get id(): string {
@@ -118,53 +70,33 @@ export class MeepoModel {
       return;
     }
     const offer = event.descriptor as Descriptor;
-    if (this.#pc) {
+    if (this.#peer) {
       await this.#say(offer.ID, { name: 'error', session: event.session, error: 'transport exists' });
       return;
     }
     const { sdp, secret } = openOffer(this.keys, offer);
-    const pc = this.#begin(offer.ID);
-    await pc.setRemoteDescription({ type: 'offer', sdp });
-    await pc.setLocalDescription(await pc.createAnswer());
-    await gathered(pc);
-    const descriptor = sealAnswer(this.keys, secret, pc.localDescription?.sdp ?? '');
+    const descriptor = sealAnswer(this.keys, secret, await this.#begin(offer.ID).answer(sdp));
     await this.#say(offer.ID, { name: 'wired', session: event.session, descriptor });
   }
 
   /** `transport new`. */
   async dial(peer: string): Promise<void> {
-    const pc = this.#begin(peer);
-    pc.createDataChannel('_IGNORE_');
-    await pc.setLocalDescription(await pc.createOffer());
-    await gathered(pc);
-    const { descriptor, secret } = sealOffer(this.keys, peer, pc.localDescription?.sdp ?? '');
+    const own = this.#begin(peer);
+    const { descriptor, secret } = sealOffer(this.keys, peer, await own.offer());
     const session = this.#session++;
     const answer = new Promise<MeepoEvent>((resolve) => this.#waiting.set(session, resolve));
     await this.#say(peer, { name: 'wire', session, descriptor });
     const { descriptor: got, error } = await answer;
     if (!got) throw new Error(error);
-    const connected = new Promise<void>((resolve) => {
-      pc.connectionStateChange.subscribe((state) => state === 'connected' && resolve());
-    });
-    await pc.setRemoteDescription({ type: 'answer', sdp: openAnswer(peer, secret, got) });
-    await connected;
+    await own.answered(openAnswer(peer, secret, got));
   }
 
-  #begin(peer: string): RTCPeerConnection {
-    const pc = new RTCPeerConnection(ICE);
-    this.#pc = pc;
+  #begin(id: string): MeepoPeer {
+    const peer = this.#makePeer();
     this.#peer = peer;
-    pc.onDataChannel.subscribe((channel) => {
-      if (channel.label === 'sys') this.#bind(channel);
-      const socket = this.dialled.get(channel.label);
-      if (socket) splice(socket, channel);
-    });
-    return pc;
-  }
-
-  #bind(channel: RTCDataChannel): void {
-    this.#sys = channel;
-    channel.onMessage.subscribe((message) => void this.#packet(Buffer.from(message as Buffer)));
+    this.#peerId = id;
+    peer.onSys = (bytes) => void this.#packet(bytes);
+    return peer;
   }
 
   async #packet(bytes: Buffer): Promise<void> {
@@ -179,7 +111,7 @@ export class MeepoModel {
       (cause: Error) => ({ data: Buffer.alloc(0), error: cause.message }),
     );
     const back = { ...header, type: 'response', source: this.id, destination: header.source } as const;
-    this.#sys?.send(encodePacket(signPacket(this.keys, { header: back, ...outcome })));
+    await this.#peer?.sendSys(encodePacket(signPacket(this.keys, { header: back, ...outcome })));
   }
 
   async #run(method: string, body: ReturnType<typeof decodeBody>): Promise<Buffer> {
@@ -198,14 +130,9 @@ export class MeepoModel {
       this.#sinks.set(text('Name'), text('RemoteAddress'));
       return encodeBody({});
     }
-    const [host = '', port = ''] = (this.#sinks.get(text('Name')) ?? '').split(':');
-    if (method !== 'doTeleport' || port === '') throw new Error('teleportation not exists');
-    const socket = connect(Number(port), host);
-    await new Promise((resolve, reject) => {
-      socket.once('connect', resolve);
-      socket.once('error', reject);
-    });
-    this.dialled.set(text('Label'), socket);
+    const sink = this.#sinks.get(text('Name'));
+    if (method !== 'doTeleport' || sink === undefined) throw new Error('teleportation not exists');
+    await this.#peer?.dial(text('Label'), sink);
     return encodeBody({});
   }
 
@@ -214,18 +141,13 @@ export class MeepoModel {
     method: string,
     fields: Readonly<Record<string, string>>,
   ): Promise<ReturnType<typeof decodeBody>> {
-    if (!this.#sys && this.#pc) {
-      const channel = this.#pc.createDataChannel('sys', { ordered: true });
-      this.#bind(channel);
-      await opened(channel);
-    }
     const session = this.#session++;
-    const header = { type: 'request', method, session, source: this.id, destination: this.#peer } as const;
+    const header = { type: 'request', method, session, source: this.id, destination: this.#peerId } as const;
     const answer = new Promise<{ error?: string; body: ReturnType<typeof decodeBody> }>((resolve) =>
       this.#answers.set(session, resolve),
     );
     const data = Object.keys(fields).length > 0 ? encodeBody(fields) : Buffer.alloc(0);
-    this.#sys?.send(encodePacket(signPacket(this.keys, { header, data })));
+    await this.#peer?.sendSys(encodePacket(signPacket(this.keys, { header, data })));
     const { error, body } = await answer;
     if (error !== undefined) throw new Error(error);
     return body;
@@ -242,28 +164,17 @@ export class MeepoModel {
       RemoteAddress: remote,
       HashedSecret: hashed,
     });
+    if (!this.#peer) throw new Error('transport not exists');
     let count = 0;
-    const server = createServer(async (socket) => {
+    return this.#peer.listen(async () => {
       const label = `${name}:${++count}`;
-      socket.pause();
-      await this.request('doTeleport', { Name: name, Label: label }).catch(() => socket.destroy());
-      if (socket.destroyed || !this.#pc) return;
-      const channel = this.#pc.createDataChannel(label, { ordered: true });
-      await opened(channel);
-      splice(socket, channel);
-      socket.resume();
-    }).listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
-    const address = server.address();
-    return {
-      at: `127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`,
-      close: () => server.close(),
-    };
+      await this.request('doTeleport', { Name: name, Label: label });
+      return label;
+    });
   }
 
   async close(): Promise<void> {
-    for (const socket of this.dialled.values()) socket.destroy();
-    await this.#pc?.close();
+    await this.#peer?.close();
     for (const client of this.#clients) client.destroy();
   }
 }

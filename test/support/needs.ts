@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** Debian packages of the programs whose package has another name. */
@@ -20,9 +20,15 @@ const PACKAGES: Readonly<Record<string, string>> = {
   'redis-server': 'redis-server',
   script: 'bsdutils',
   stty: 'coreutils',
+  go: 'golang-go',
+  pion: 'golang-github-pion-webrtc.v3-dev',
 };
 
+/** Where Debian puts pion's sources. */
+export const PION = '/usr/share/gocode';
+
 function isThere(part: string): boolean {
+  if (part === 'pion') return existsSync(join(PION, 'src/github.com/pion/webrtc'));
   if (part === 'root') return process.getuid?.() === 0;
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return folders.some((folder) => {
@@ -36,7 +42,7 @@ function isThere(part: string): boolean {
 }
 
 /**
- * True if everything a test needs is here: 'root' (uid 0) or programs by name.
+ * True if everything a test needs is here: 'root' (uid 0), 'pion' (Go sources) or programs by name.
  * @throws Error in CI, naming the Debian package: there no suite may be left out
  */
 export function needs(...parts: string[]): boolean {

@@ -1,0 +1,3 @@
+module awl/pion-peer
+
+go 1.19
