@@ -56,13 +56,25 @@ function pathText({ transport, route, how, confirmed, setupMs }: SessionStatus):
 }
 
 function trafficText(tunnel: TunnelStatus): string {
-  const { sent, received, sendRate, receiveRate, channels, opened, refused, loss, reconnects, moves } =
-    tunnel;
+  const {
+    sent,
+    received,
+    sendRate,
+    receiveRate,
+    channels,
+    opened,
+    refused,
+    loss,
+    reconnects,
+    moves,
+    maxDatagram,
+  } = tunnel;
   const words = [
     `sent ${bytesText(sent)} (${bytesText(sendRate)}/s)`,
     `received ${bytesText(received)} (${bytesText(receiveRate)}/s)`,
     `${countText(channels, 'channel')} of ${opened}`,
     ...(refused > 0 ? [`${refused} refused`] : []),
+    ...(maxDatagram === undefined ? [] : [`datagrams up to ${maxDatagram} B`]),
     loss === undefined ? 'loss not known' : `loss ${(loss * 100).toFixed(1)} %`,
     ...(reconnects > 0 ? [countText(reconnects, 'reconnect')] : []),
     ...(moves > 0 ? [countText(moves, 'move')] : []),

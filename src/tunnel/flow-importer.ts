@@ -35,7 +35,7 @@ export async function listenForFlows(
   });
   const at = socket.address();
   return {
-    at: formatEndpoint({ address: at.address, port: at.port }),
+    at: `udp:${formatEndpoint({ address: at.address, port: at.port })}`,
     close: async () => {
       flows?.close();
       await new Promise<void>((resolve) => socket.close(() => resolve()));

@@ -14,8 +14,6 @@ export class DatagramFlow extends EventEmitter<{
   error: [error: Error];
   close: [];
 }> {
-  /** What fits into one datagram. */
-  readonly maxBytes = TUNNEL_DATAGRAM_BYTES;
   readonly #tunnel: Tunnel;
   #id: number | undefined;
   #unsubscribe: (() => void) | undefined;
@@ -30,6 +28,11 @@ export class DatagramFlow extends EventEmitter<{
     this.on('error', () => {});
     const end = () => this.#end();
     void tunnel.closed.then(end, end);
+  }
+
+  /** What passes in one piece, as far as the path is known; up to 1442 bytes go in fragments where it is less. */
+  get maxBytes(): number {
+    return this.#tunnel.stats.maxDatagram ?? TUNNEL_DATAGRAM_BYTES;
   }
 
   /** Asks the peer for a flow. */
@@ -47,7 +50,7 @@ export class DatagramFlow extends EventEmitter<{
     return this.#handler();
   }
 
-  /** False if it is larger than `maxBytes`, or the flow is over. */
+  /** False if it is larger than 1442 bytes, or the flow is over. */
   send(data: Uint8Array): boolean {
     if (this.#over || this.#id === undefined || data.length > TUNNEL_DATAGRAM_BYTES) return false;
     if (!this.#early) return this.#tunnel.sendDatagram(this.#id, data);

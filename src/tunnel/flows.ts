@@ -1,10 +1,5 @@
 import type { Logger } from '../log.js';
-import {
-  TUNNEL_DATAGRAM_BYTES,
-  TUNNEL_FLOW_IDLE_MS,
-  TUNNEL_FLOW_QUEUE,
-  TUNNEL_FLOWS_MAX,
-} from '../wire/tunnel-limits.js';
+import { TUNNEL_FLOW_IDLE_MS, TUNNEL_FLOW_QUEUE, TUNNEL_FLOWS_MAX } from '../wire/tunnel-limits.js';
 import type { ChannelHandler } from './mux.js';
 import type { Tunnel } from './tunnel.js';
 
@@ -34,7 +29,6 @@ export class Flows {
   readonly #max: number;
   /** The longest silent first. */
   readonly #flows = new Map<string, Flow>();
-  #warned = false;
 
   constructor(tunnel: Tunnel, log: Logger, max = TUNNEL_FLOWS_MAX) {
     this.tunnel = tunnel;
@@ -92,12 +86,7 @@ export class Flows {
   }
 
   #send(id: number, payload: Buffer): void {
-    if (this.tunnel.sendDatagram(id, payload) || payload.length <= TUNNEL_DATAGRAM_BYTES || this.#warned)
-      return;
-    this.#warned = true;
-    this.#log.warning(
-      `a datagram of ${payload.length} bytes does not fit; the most is ${TUNNEL_DATAGRAM_BYTES} (lower the MTU inside)`,
-    );
+    this.tunnel.sendDatagram(id, payload);
   }
 
   #forget(key: string, tell: boolean): void {

@@ -4,7 +4,7 @@ import type { LocalSpec } from '../wire/tunnel-target.js';
 
 /** What listens for one import, or for programs that ask a proxy. */
 export interface Listener {
-  /** `address:port`, the path of a Unix socket, or `socks5://address:port`. */
+  /** `address:port`, `udp:address:port`, the path of a Unix socket, or `socks5://address:port`. */
   readonly at: string;
   close(): Promise<void>;
 }

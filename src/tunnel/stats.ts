@@ -28,11 +28,13 @@ export interface TunnelStats {
   readonly datagramsReceived: number;
   readonly badDatagrams: number;
   readonly replayedDatagrams: number;
+  /** Bytes of the largest datagram that passes in one piece, as far as the path's MTU is known. */
+  readonly maxDatagram?: number;
   /** Own datagrams that did not fit. */
   readonly tooLarge: number;
 }
 
-type Now = Pick<TunnelStats, 'state' | 'channels' | 'opened' | 'refused' | 'strays' | 'kept'>;
+type Now = Pick<TunnelStats, 'state' | 'channels' | 'opened' | 'refused' | 'strays' | 'kept' | 'maxDatagram'>;
 
 const COUNTED = [
   'sent',

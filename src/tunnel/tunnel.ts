@@ -12,12 +12,13 @@ import {
   textFrame,
 } from '../wire/tunnel-frame.js';
 import type { TunnelHello } from '../wire/tunnel-hello.js';
-import { TUNNEL_BREAKS_MAX, TUNNEL_CLOSE_MS, TUNNEL_DATAGRAM_BYTES } from '../wire/tunnel-limits.js';
+import { TUNNEL_BREAKS_MAX, TUNNEL_CLOSE_MS } from '../wire/tunnel-limits.js';
 import type { Channel } from './channel.js';
 import { Channels } from './channels.js';
 import { firstCount, type Greeted } from './greeting.js';
 import { type Link, lost } from './link.js';
 import { type ChannelHandler, Mux } from './mux.js';
+import { PathSize } from './path-size.js';
 import { Patience } from './patience.js';
 import { Pulse } from './pulse.js';
 import { Sequence } from './sequence.js';
@@ -58,6 +59,7 @@ export class Tunnel {
   readonly #channels: Channels;
   readonly #counters = new Counters();
   readonly #patience: Patience;
+  readonly #size = new PathSize((what) => this.#options.log.warning(what));
   #onOffer: ((text: string) => void) | undefined;
   #offer: string | undefined;
   #link: Link | undefined;
@@ -129,11 +131,11 @@ export class Tunnel {
   /** Sends one datagram of a channel: unordered, once, perhaps not at all. False if it is too large. */
   sendDatagram(id: number, payload: Uint8Array): boolean {
     if (this.#over) return false;
-    if (payload.length > TUNNEL_DATAGRAM_BYTES) {
+    const link = this.#link;
+    if (!this.#size.admits(payload.length, link)) {
       this.#counters.tooLarge += 1;
       return false;
     }
-    const link = this.#link;
     if (link?.datagrams.available) link.datagrams.send(id, payload);
     else if (this.#sequence.writable) this.#sequence.send({ type: 'datagram', channel: id, body: payload });
     return true;
@@ -148,6 +150,7 @@ export class Tunnel {
       refused: this.mux.refused,
       strays: this.mux.strays,
       kept: this.#sequence.kept,
+      maxDatagram: this.#size.of(this.#link),
     });
   }
 
@@ -216,11 +219,13 @@ export class Tunnel {
   #use(link: Link, peerGot: number): void {
     this.#patience.end();
     this.#link = link;
+    this.#size.ping(link);
     link.datagrams.listen(({ channel, payload }) => this.#datagram(channel, payload));
     this.#pulse = new Pulse({
       ping: () => {
         this.#sequence.acknowledge();
         this.#sequence.send(numberFrame('ping', 0, this.#counters.pinged()));
+        this.#size.ping(link);
       },
       received: () => link.received,
       silent: (ms) => this.#lost(lost(`nothing came from the peer for ${Math.round(ms / 1000)} s`)),

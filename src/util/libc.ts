@@ -5,6 +5,7 @@ import { endianness } from 'node:os';
 export interface Libc {
   socket(family: number, type: number, protocol: number): number;
   bind(fd: number, address: Buffer, length: number): number;
+  connect(fd: number, address: Buffer, length: number): number;
   getsockopt(fd: number, level: number, option: number, value: Buffer, length: Buffer): number;
   setsockopt(fd: number, level: number, option: number, value: Buffer, length: number): number;
   close(fd: number): number;
@@ -48,6 +49,7 @@ function load(): Libc | undefined {
     return {
       socket: library.func('int socket(int, int, int)'),
       bind: library.func('int bind(int, void *, uint32_t)'),
+      connect: library.func('int connect(int, void *, uint32_t)'),
       getsockopt: library.func('int getsockopt(int, int, int, void *, void *)'),
       setsockopt: library.func('int setsockopt(int, int, int, void *, uint32_t)'),
       close: library.func('int close(int)'),

@@ -1,0 +1,34 @@
+import { type Endpoint, familyOf } from './endpoint.js';
+import { libc } from './libc.js';
+import { AF_INET, AF_INET6, socketAddress } from './socket-address.js';
+
+/** Linux' numbers (linux/in.h, linux/in6.h). */
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const IPPROTO_IP = 0;
+const IP_MTU = 14;
+const IPPROTO_IPV6 = 41;
+const IPV6_MTU = 24;
+
+/**
+ * The largest packet, in bytes with its IP header, that the kernel knows to pass to an address in one piece: that of the
+ * own interface, less once a router on the way has complained (RFC 1191, RFC 8201). Nothing is sent. Undefined where
+ * {@link libc} is, and where no way leads there.
+ */
+export function pathMtu(to: Endpoint): number | undefined {
+  const calls = libc();
+  if (!calls) return undefined;
+  const six = familyOf(to) === 6;
+  const fd = calls.socket(six ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  try {
+    const address = socketAddress(to);
+    if (calls.connect(fd, address, address.length) !== 0) return undefined;
+    const value = Buffer.alloc(4);
+    const length = Buffer.from(Uint32Array.of(value.length).buffer);
+    const [level, option] = six ? [IPPROTO_IPV6, IPV6_MTU] : [IPPROTO_IP, IP_MTU];
+    return calls.getsockopt(fd, level, option, value, length) === 0 ? value.readUInt32LE() : undefined;
+  } finally {
+    calls.close(fd);
+  }
+}
