@@ -49,22 +49,26 @@ export class Drain {
     this.#from = socketAddress(from);
   }
 
-  read(take: Take): void {
+  /** Yields how many there were. */
+  read(take: Take): number {
     shared ??= makeArena(this.#libc);
     const { words, headersAt, names, bytes } = shared;
     let total = 0;
+    let messages = 0;
     for (let turn = 0; turn < TURNS && total < TURN_BYTES; turn++) {
       // What the last call wrote there is the length of the addresses that it met.
       for (let i = 0; i < MESSAGES; i++) words[i * HEADER_WORDS + NAME_LENGTH_WORD] = SOCKET_ADDRESS_BYTES;
       const count = this.#libc.recvmmsg(this.#fd, headersAt, MESSAGES, MSG_DONTWAIT, 0);
+      messages += Math.max(0, count);
       for (let i = 0; i < count; i++) {
         const length = words[i * HEADER_WORDS + LENGTH_WORD] as number;
         total += length;
         if (!sameSocketAddress(this.#from, names[i] as Buffer)) continue;
         take(bytes, i * MESSAGE_BYTES, i * MESSAGE_BYTES + length);
       }
-      if (count < MESSAGES) return;
+      if (count < MESSAGES) break;
     }
+    return messages;
   }
 }
 

@@ -11,7 +11,7 @@ import {
 import type { ReportPart, VolleyReport } from '../../wire/volley-report.js';
 import { Bandwidth } from './bandwidth.js';
 import { type Flight, MarksPool, PieceQueue, sizeOf } from './flight.js';
-import { REORDER_MS, REORDER_SHARE, VOLLEY_SPARE, VOLLEY_WINDOW } from './limits.js';
+import { HOLD_MS, REORDER_MS, REORDER_SHARE, VOLLEY_SPARE, VOLLEY_WINDOW } from './limits.js';
 
 /** What came of a report. */
 interface Tally {
@@ -40,6 +40,8 @@ export class Departures {
   #inFlight = 0;
   #lostBytes = 0;
   #serial = -1;
+  /** When the last volley left that was as large as they get. */
+  #fullAt = Number.NEGATIVE_INFINITY;
   /** When the newest of what arrived was sent. */
   #arrivedAt = 0;
   /** Segments sent, and those of them that were sent before. */
@@ -78,13 +80,19 @@ export class Departures {
     if (this.#ending === 'no') this.#ending = 'asked';
   }
 
+  /** When what waits may go: little of it waits a moment behind full volleys, for more is on its way nearly always. */
+  get heldUntil(): number {
+    const full = this.#lost.length > 0 || this.#waiting.bytes >= VOLLEY_BYTES || this.#ending !== 'no';
+    return full ? Number.NEGATIVE_INFINITY : this.#fullAt + HOLD_MS;
+  }
+
   /** What to send at once, of at most `budget` bytes but one segment at least; nothing if nothing may go. */
   next(now: number, budget: number): Buffer | undefined {
     const room = this.bandwidth.flight - this.#inFlight;
     if (room <= 0) return undefined;
     const most = Math.max(SEGMENT_BYTES, Math.min(budget, room));
     if (this.#lost.length > 0) return this.#repeat(now, most);
-    if (this.#next >= this.#oldest + VOLLEY_WINDOW) return undefined;
+    if (this.#next >= this.#oldest + VOLLEY_WINDOW || now < this.heldUntil) return undefined;
     return this.hasMore ? this.#seal(now, most) : undefined;
   }
 
@@ -140,6 +148,7 @@ export class Departures {
     const plain = this.#waiting.take(fits);
     const bytes = plain.reduce((sum, { length }) => sum + length, 0);
     if (bytes === 0) this.#ending = 'sent';
+    else if (bytes === VOLLEY_BYTES) this.#fullAt = now;
     const number = this.#next++;
     const wire = this.#pool.take(volleyBytes(bytes));
     writeVolley(wire, this.#key, { token: this.#token, number }, plain);

@@ -13,9 +13,14 @@ export const VOLLEY_FULL_BYTES = 512 * 1024;
 export const VOLLEY_ROOM_BYTES = 256 * 1024;
 /** Wire memory that waits to be used again. */
 export const VOLLEY_SPARE = 64;
-/** A report goes out at the end of a turn of the event loop, but not sooner after the last than this, and in it after so much. */
+/**
+ * A report goes out at the end of a turn of the event loop, but not sooner after the last than this share of a round
+ * trip within these limits; and in it after so much.
+ */
+export const REPORT_SHARE = 1 / 16;
 export const REPORT_MS = 1;
-export const REPORT_BYTES = 256 * 1024;
+export const REPORT_MAX_MS = 4;
+export const REPORT_BYTES = 512 * 1024;
 /** Asked of the kernel for either direction; without rights for it the system's limit is what we get. */
 export const VOLLEY_SOCKET_BYTES = 4 * 1024 * 1024;
 /** What may wait in our own process for the kernel before we stop. */
@@ -32,6 +37,8 @@ export const QUEUE_FACTOR = 1.5;
 /** At high rates packets go out in bursts of this time (as TCP's segmentation offload does), and make up for so much. */
 export const BURST_MS = 1;
 export const BURST_MAX_MS = 3;
+/** How long less than a volley waits behind a full one for more. */
+export const HOLD_MS = 1;
 /** BBR section 4: gains, and for how many round trips the highest rate counts. */
 export const STARTUP_GAIN = 2.885;
 export const CYCLE_GAINS = [1.25, 0.75, 1, 1, 1, 1, 1, 1] as const;

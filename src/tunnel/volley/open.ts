@@ -79,9 +79,10 @@ class VolleyWire {
     const { socket } = this.#offloaded;
     const drain = this.#offloaded.drain(this.#peer);
     let drained = false;
-    const read = () => {
-      if (!this.#closed) drain.read(listener);
+    const read = (): number => {
+      const messages = this.#closed ? 0 : drain.read(listener);
       settle();
+      return messages;
     };
     const readOn = () => {
       drained = false;
@@ -91,9 +92,8 @@ class VolleyWire {
       if (sameEndpoint(from, this.#peer)) listener(data, 0, data.length);
       // Node hands over some twenty, one by one; what waits behind them is had for less.
       if (drained || this.#closed) return settle();
-      drained = true;
-      read();
-      setImmediate(readOn);
+      drained = read() > 0;
+      if (drained) setImmediate(readOn);
     });
   }
 

@@ -14,7 +14,9 @@ import {
   PROBE_SLACK_MS,
   PROBES,
   REPORT_BYTES,
+  REPORT_MAX_MS,
   REPORT_MS,
+  REPORT_SHARE,
   VOLLEY_FULL_BYTES,
   VOLLEY_ROOM_BYTES,
 } from './limits.js';
@@ -176,11 +178,15 @@ export class VolleyStream extends EventEmitter implements ByteStream {
   #reportSoon(): void {
     if (this.#unreported >= REPORT_BYTES) {
       this.#report();
-    } else if (this.#arrivedAt - this.#reportedAt >= REPORT_MS) {
-      this.#reporting ??= setImmediate(() => this.#report());
-    } else {
-      this.#reportingLater ??= setTimeout(() => this.#report(), REPORT_MS);
+      return;
     }
+    if (this.#reporting || this.#reportingLater) return;
+    const { bandwidth } = this.#departures;
+    const share = bandwidth.measured ? bandwidth.rttMs * REPORT_SHARE : 0;
+    const pause = Math.min(REPORT_MAX_MS, Math.max(REPORT_MS, share));
+    const left = this.#reportedAt + pause - this.#arrivedAt;
+    if (left <= 0) this.#reporting = setImmediate(() => this.#report());
+    else this.#reportingLater = setTimeout(() => this.#report(), left);
   }
 
   #report(): void {
@@ -225,10 +231,12 @@ export class VolleyStream extends EventEmitter implements ByteStream {
   #arm(now: number): void {
     const departures = this.#departures;
     const { bandwidth } = departures;
-    const paced = departures.hasMore && departures.inFlight < bandwidth.flight && this.#tokens <= 0;
+    const may = departures.hasMore && departures.inFlight < bandwidth.flight;
+    const paced = may && this.#tokens <= 0;
     const burstAt = paced ? now + BURST_MS - this.#tokens / bandwidth.rate : undefined;
+    const heldAt = may && departures.heldUntil > now ? departures.heldUntil : undefined;
     const quietAt = departures.inFlight > 0 ? this.#quietSince + this.#patience() : undefined;
-    this.#alarm.by(burstAt, quietAt);
+    this.#alarm.by(burstAt, heldAt, quietAt);
   }
 
   #patience(): number {

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Arrivals } from '../../../../src/tunnel/volley/arrivals.js';
+import { Departures } from '../../../../src/tunnel/volley/departures.js';
 import { VOLLEY_HELD_BYTES } from '../../../../src/tunnel/volley/limits.js';
-import { SEGMENT_BYTES, SEGMENTS_MAX, type Segment } from '../../../../src/wire/volley.js';
+import { SEGMENT_BYTES, SEGMENTS_MAX, type Segment, VOLLEY_BYTES } from '../../../../src/wire/volley.js';
 import { type PathOptions, pass, VolleyPath } from '../../../support/volley-path.js';
 
 beforeEach(() => {
@@ -139,6 +140,90 @@ test('20 Mbit/s at 50 ms are used, and after the start the queue before the bott
   pass(2_000);
   expect(((got - before) * 8) / 2e6).toBeGreaterThan(18);
   expect(path.a.stats().rttMs).toBeLessThan(90);
+});
+
+test('what is a little longer than a volley goes as one, and the rest joins what comes next or leaves a moment later', () => {
+  const departures = new Departures(Buffer.alloc(32), 1);
+  let now = 1;
+  let next = 0;
+  const send = (): number[] => {
+    const counts: number[] = [];
+    for (;;) {
+      const wire = departures.next(now, 1e6);
+      if (!wire) return counts;
+      next += 1;
+      counts.push(wire[14] as number);
+    }
+  };
+  const arrives = () => {
+    now += 20;
+    departures.report({ serial: next, next, seen: next, delayMs: 0, room: 4e6, parts: [] }, now);
+  };
+  const record = Buffer.alloc(VOLLEY_BYTES + 1_575);
+  // Until so much may be under way that nothing is cut for want of it.
+  for (let i = 0; i < 30; i++, arrives()) {
+    departures.add(record);
+    send();
+  }
+  while (departures.waiting > 0) {
+    send();
+    arrives();
+  }
+  departures.add(record);
+  expect(send()).toEqual([SEGMENTS_MAX]);
+  expect(departures.heldUntil).toBeGreaterThan(now);
+  departures.add(record);
+  expect(send()).toEqual([SEGMENTS_MAX]);
+  expect(departures.waiting).toBe(2 * 1_575);
+  now = departures.heldUntil;
+  expect(send()).toEqual([3]);
+  arrives();
+  // Alone, or at the end, nothing waits.
+  departures.add(Buffer.alloc(9));
+  expect(send()).toEqual([1]);
+  departures.add(record);
+  departures.end();
+  expect(send()).toEqual([SEGMENTS_MAX, 2, 1]);
+});
+
+test('what arrives is reported less often the longer the way is, and at once after a pause', () => {
+  const reportsOn = (options: PathOptions) => {
+    let reports = 0;
+    const meddle = (packet: Buffer): Buffer[] => {
+      if (packet[0] === 0xaa) reports += 1;
+      return [packet];
+    };
+    const path = new VolleyPath({ ...options, meddle });
+    const take = () => {
+      const sofar = reports;
+      reports = 0;
+      return sofar;
+    };
+    return { path, take };
+  };
+  for (const [delayMs, least, most] of [
+    [2, 150, 550],
+    [25, 50, 210],
+  ] as const) {
+    const { path, take } = reportsOn({ delayMs, mbit: 20, queueBytes: 400_000 });
+    const write = () => {
+      while (path.a.write(Buffer.alloc(30_000)));
+    };
+    path.a.on('drain', write);
+    // Each side knows how long the way is from what it sent itself.
+    path.b.write(Buffer.from('x'));
+    write();
+    pass(500);
+    take();
+    pass(500);
+    const reports = take();
+    expect(reports).toBeGreaterThan(least);
+    expect(reports).toBeLessThan(most);
+  }
+  const { path, take } = reportsOn({ delayMs: 25 });
+  path.a.write(Buffer.from('x'));
+  pass(26);
+  expect(take()).toBe(1);
 });
 
 test('who gives the stream up tells the peer, and a word forged to say so does not', () => {
