@@ -1,5 +1,6 @@
 import type { AddressInfo, Server } from 'node:net';
 import { createServer, type Socket } from 'node:net';
+import type { RendezvousSettings } from '../../src/rendezvous/registry.js';
 import type { AwlEvent } from '../../src/session/events.js';
 import { runAcceptor, runInitiator } from '../../src/session/run.js';
 import type { TunnelSettings } from '../../src/session/tunnel.js';
@@ -63,15 +64,34 @@ export interface TunnelPair {
   close(): Promise<void>;
 }
 
+/** Where letters lie that are to travel another way than through a folder. */
+export interface Letters {
+  readonly names: readonly [alice: string, bob: string];
+  rendezvous(who: 'alice' | 'bob'): RendezvousSettings;
+}
+
+/** How long a rendezvous may take on a busy machine. */
+const LETTERS_MS = 30_000;
+
 /** bob accepts, alice invites; resolves when both ends of the tunnel are open. */
-export async function openPair(alice: TunnelSettings, bob: TunnelSettings): Promise<TunnelPair> {
-  const world = await makeWorld('alice@example.org/laptop', 'bob@example.org/nas');
+export async function openPair(
+  alice: TunnelSettings,
+  bob: TunnelSettings,
+  letters?: Letters,
+): Promise<TunnelPair> {
+  const world = await makeWorld(...(letters?.names ?? ['alice@example.org/laptop', 'bob@example.org/nas']));
   const [a, b] = [world.machines[0]!, world.machines[1]!];
   const [stopAlice, stopBob] = [new AbortController(), new AbortController()];
-  const accepting = runAcceptor(world.settings(b, a, { tunnel: bob, once: true, signal: stopBob.signal }));
+  const by = (who: 'alice' | 'bob') => letters && { rendezvous: letters.rendezvous(who) };
+  const accepting = runAcceptor(
+    world.settings(b, a, { tunnel: bob, once: true, signal: stopBob.signal, ...by('bob') }),
+  );
   accepting.catch(() => {});
-  await until('bob listening', () => b.events.some(({ event }) => event === 'listening'));
-  const inviting = runInitiator(world.settings(a, b, { tunnel: alice, signal: stopAlice.signal }));
+  const listens = () => b.events.some(({ event }) => event === 'listening');
+  await until('bob listening', listens, LETTERS_MS);
+  const inviting = runInitiator(
+    world.settings(a, b, { tunnel: alice, signal: stopAlice.signal, ...by('alice') }),
+  );
   inviting.catch(() => {});
   const ready = (events: readonly AwlEvent[]) =>
     events.some(({ event }) => event === 'tunnel-open' || event === 'tunnel-closed' || event === 'failed');
@@ -83,7 +103,7 @@ export async function openPair(alice: TunnelSettings, bob: TunnelSettings): Prom
   void failed.then(() => {
     over = true;
   });
-  await until('both ends open', () => over || (ready(a.events) && ready(b.events)));
+  await until('both ends open', () => over || (ready(a.events) && ready(b.events)), LETTERS_MS);
   return {
     world,
     alice: inviting,
