@@ -16,7 +16,8 @@ const SEEK_PAUSE = { baseMs: 30_000, maxMs: 30 * 60_000 };
 
 /** What a forged packet can do to the first words on a path. */
 const BROKEN: readonly string[] = ['TUNNEL_LOST', 'MESSAGE_MALFORMED'];
-const GREETINGS_MAX = 4;
+/** How long a first path is asked for anew, and the pauses between. */
+const GREETING = { ms: 30_000, pause: { baseMs: 250, maxMs: 2_000 } };
 
 export interface Reconnecting {
   readonly hello: TunnelHello;
@@ -39,23 +40,26 @@ export interface Beginning {
 
 /**
  * Exchanges the hellos of a tunnel that begins. Until then one forged packet breaks a UDP path, and there is no tunnel
- * yet that could outlive it: the inviter asks for another path, GREETINGS_MAX times in all.
+ * yet that could outlive it: the inviter asks for another path, for half a minute.
+ * @param patience how long, and the pauses; tests shorten them
  * @throws AwlError as `greetOver` and `invite`
  */
 export async function greetFirst(
   passage: Passage,
   hello: TunnelHello,
   { invite, onBroken, signal = new AbortController().signal, log }: Beginning,
+  patience = GREETING,
 ): Promise<{ readonly passage: Passage; readonly greeted: Greeted }> {
-  for (let attempt = 1; ; attempt++) {
+  const until = performance.now() + patience.ms;
+  for (let attempt = 0; ; attempt++) {
     try {
       return { passage, greeted: await greetOver(passage, hello, signal) };
     } catch (error) {
       const broken = isAwlError(error) && BROKEN.includes(error.code);
-      if (!broken || !invite || attempt === GREETINGS_MAX) throw error;
+      if (!broken || !invite || performance.now() >= until) throw error;
       onBroken(passage);
       log.warning(`the path broke before the tunnel began, another one is tried: ${error.message}`);
-      await sleep(backoffMs(attempt - 1, PAUSE), signal);
+      await sleep(backoffMs(attempt, patience.pause), signal);
       passage = await invite(signal);
     }
   }
