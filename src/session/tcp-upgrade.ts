@@ -19,6 +19,11 @@ import { TcpRace } from './tcp-race.js';
 const UPGRADE_MS = 8_000;
 /** How much of a measured round trip is believed when both sides are to start together. */
 const HEADSTART_MAX_MS = 500;
+/**
+ * Where the peer listens, that comes before meeting halfway: Linux takes the round trip of two SYNs that cross for shorter than it
+ * is, by up to the whole of it, and BBR then sends a hundredth of what the path carries for ten seconds.
+ */
+const OPEN_FIRST_MS = 20;
 
 export interface UpgradeParts {
   readonly tunnel: Tunnel;
@@ -78,16 +83,20 @@ async function move(parts: UpgradeParts, sessionKey: Buffer, signal: AbortSignal
     // The inviter begins; the acceptor answers and gives that half a round trip before it starts, too.
     if (role === 'invite') tunnel.offer(encodeOffer(places.offer));
     const theirs = await offered;
+    const halfway = Math.min(HEADSTART_MAX_MS, (tunnel.stats.rttMs ?? passage.rttMs ?? 0) / 2);
     if (role === 'accept') {
       tunnel.offer(encodeOffer(places.offer));
-      await sleep(Math.min(HEADSTART_MAX_MS, (tunnel.stats.rttMs ?? passage.rttMs ?? 0) / 2), signal);
+      await sleep(halfway, signal);
     }
     const targets = (list: readonly Endpoint[]) => list.filter((one) => mayConnect(one, passage, settings));
+    const open = targets(theirs.open);
+    const meet = async (peer: Endpoint) => {
+      if (open.length > 0) await sleep(halfway + OPEN_FIRST_MS, signal).catch(() => {});
+      return openTcp({ local: places.local, peer, signal });
+    };
     const tries = [
-      ...targets(theirs.at).map((peer) => openTcp({ local: places.local, peer, signal })),
-      ...targets(theirs.open).map((peer) =>
-        openTcp({ local: { address: places.local.address, port: 0 }, peer, signal }),
-      ),
+      ...open.map((peer) => openTcp({ local: { address: places.local.address, port: 0 }, peer, signal })),
+      ...targets(theirs.at).map(meet),
     ].map(async (opening) => {
       const socket = await opening;
       if (socket) race.enter(socket);
