@@ -47,6 +47,8 @@ export interface Carrier {
   /** The peer's address, where there is one. */
   readonly peer?: Endpoint;
   readonly stream: ByteStream;
+  /** Instead of the stream's `data`: what arrives, in memory that is used again when `take` returns. */
+  read?(take: (bytes: Uint8Array) => void): void;
   readonly keys: TunnelKeys;
   readonly secure?: boolean;
   /** The same of a stream whose other end may not be there yet. */

@@ -26,6 +26,9 @@ export class ChannelError extends Error {
 const HIGH_WATER_BYTES = 64 * 1024;
 const CRUMB_BYTES = 4096;
 
+/** For memory that nobody uses again. */
+const OWNED = () => {};
+
 /** A copy that shares its memory with nothing. */
 function own(bytes: Uint8Array): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
@@ -47,6 +50,11 @@ export class Channel extends Duplex implements ChannelHandler {
   #gotEnd = false;
   /** The peer takes nothing more, while what it sent before is still being read. */
   deaf = false;
+  /**
+   * Whoever takes what arrives while nothing waits to be read, without a stream's ado; false for what he does not
+   * want now. The memory is the channel's again when it returns, unless `keep` was called.
+   */
+  outlet: ((bytes: Uint8Array, keep: () => void) => boolean) | undefined;
 
   constructor(port: ChannelPort) {
     super({ allowHalfOpen: true, highWaterMark: HIGH_WATER_BYTES });
@@ -62,12 +70,22 @@ export class Channel extends Duplex implements ChannelHandler {
     this.destroy(new ChannelError(reason || 'refused without a reason', true));
   }
 
-  data(bytes: Uint8Array): void {
+  data(bytes: Uint8Array, keep: () => void = OWNED): void {
+    // Crumbs that wait would keep the record alive that they came in.
+    const crumb = bytes.length < bytes.buffer.byteLength / 2;
+    const taken = this.#idle && (crumb ? this.outlet?.(own(bytes), OWNED) : this.outlet?.(bytes, keep));
+    if (taken) this.#port.consumed(bytes.length);
+    else this.#queue(crumb, bytes, keep);
+  }
+
+  #queue(crumb: boolean, bytes: Uint8Array, keep: () => void): void {
     const last = this.#arrived.at(-1);
-    // Crumbs that wait are put together: each would keep the record alive that it came in.
     if (last && last.length + bytes.length <= CRUMB_BYTES) {
       this.#arrived[this.#arrived.length - 1] = Buffer.concat([last, bytes]);
-    } else this.#arrived.push(bytes.length < bytes.buffer.byteLength / 2 ? own(bytes) : bytes);
+    } else {
+      if (!crumb) keep();
+      this.#arrived.push(crumb ? own(bytes) : bytes);
+    }
     this.#deliver();
   }
 
@@ -98,6 +116,24 @@ export class Channel extends Duplex implements ChannelHandler {
     this.destroy(new ChannelError(reason));
   }
 
+  /**
+   * Writes what the peer and the network take now, and a copy of the rest: the memory may be used again. False if
+   * there should be no more before `again` is called.
+   */
+  offer(bytes: Uint8Array, again: () => void): boolean {
+    if (this.deaf || this.#gone || !this.writable) return true;
+    let rest = bytes;
+    while (!this.#writing && rest.length > 0 && this.#port.writable) {
+      const sent = this.#port.send(rest);
+      if (sent === 0) break;
+      rest = rest.subarray(sent);
+    }
+    if (rest.length > 0) this.write(own(rest), again);
+    else if (!this.#port.writable) this.#port.whenWritable(again);
+    else return true;
+    return false;
+  }
+
   override _read(): void {
     this.#wanted = true;
     this.#deliver();
@@ -120,6 +156,11 @@ export class Channel extends Duplex implements ChannelHandler {
     this.#gone = true;
     this.#writing = undefined;
     done(error);
+  }
+
+  /** Whoever reads waits, and nothing lies in between. */
+  get #idle(): boolean {
+    return this.#wanted && this.readableFlowing === true && this.readableLength + this.#arrived.length === 0;
   }
 
   #deliver(): void {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { readInto } from '../util/read-into.js';
 import type { Channel } from './channel.js';
 
 /**
@@ -6,8 +7,22 @@ import type { Channel } from './channel.js';
  * direction that ended in order arrives whole, whatever becomes of the other.
  */
 export function join(socket: Socket, channel: Channel): void {
-  socket.pipe(channel);
+  const again = () => void socket.resume();
+  const pour = (bytes: Uint8Array) => {
+    if (!channel.offer(bytes, again)) socket.pause();
+  };
+  if (readInto(socket, pour)) {
+    socket.once('end', () => channel.end());
+    socket.resume();
+  } else socket.pipe(channel);
   channel.pipe(socket);
+  channel.outlet = (bytes, keep) => {
+    if (socket.writableLength > 0 || !socket.writable || socket.connecting) return false;
+    socket.write(bytes);
+    // What the kernel did not take at once lies there until it does.
+    if (socket.writableLength > 0) keep();
+    return true;
+  };
   socket.on('error', () => {
     socket.unpipe(channel);
     if (!channel.writableEnded) {

@@ -13,7 +13,8 @@ import { Datagrams } from './datagrams.js';
 
 /** Who uses a link. */
 export interface LinkUser {
-  readonly record: (record: Buffer) => void;
+  /** Its memory is used again when this returns, unless `keep` was called. */
+  readonly record: (record: Buffer, keep: () => void) => void;
   /** More may be written. */
   readonly drained: () => void;
   /** Once: the stream is over or broke, or the peer's records do not open. */
@@ -26,6 +27,7 @@ export class Link {
   readonly datagrams: Datagrams;
   readonly #sealer: RecordSealer;
   readonly #opener: RecordOpener;
+  readonly #keep = () => this.#opener.keep();
   readonly #pool = new BufferPool(
     RECORD_LENGTH_BYTES + TUNNEL_RECORD_BYTES + TUNNEL_TAG_BYTES,
     TUNNEL_SPARE_RECORDS,
@@ -51,7 +53,9 @@ export class Link {
     this.datagrams = new Datagrams(carrier);
     this.#sealer = new RecordSealer(bare ? undefined : keys.send.stream);
     this.#opener = new RecordOpener(bare ? undefined : keys.receive.stream);
-    stream.on('data', (piece: Uint8Array) => this.#arrived(piece));
+    const arrived = (piece: Uint8Array) => this.#arrived(piece);
+    if (carrier.read) carrier.read(arrived);
+    else stream.on('data', arrived);
     stream.on('drain', () => {
       this.clear = true;
       this.#user?.drained();
@@ -72,7 +76,7 @@ export class Link {
     while (this.#user === user) {
       const record = this.#early.shift();
       if (!record) break;
-      user.record(record);
+      user.record(record, KEPT);
     }
     if (this.#failure && this.#user === user) this.#tell(user, this.#failure);
   }
@@ -134,7 +138,7 @@ export class Link {
     this.received += piece.length;
     try {
       for (const record of this.#opener.open(piece)) {
-        if (this.#user) this.#user.record(record);
+        if (this.#user) this.#user.record(record, this.#keep);
         else this.#wait(record);
       }
     } catch (error) {
@@ -144,6 +148,7 @@ export class Link {
   }
 
   #wait(record: Buffer): void {
+    this.#keep();
     this.#early.push(record);
     this.#earlyBytes += record.length;
     if (this.#earlyBytes > TUNNEL_QUEUE_BYTES) throw lost('the peer sends before anybody listens');
@@ -161,6 +166,8 @@ export class Link {
   }
 }
 
+/** What waited is its reader's already. */
+const KEPT = () => {};
 const SILENCE: LinkUser = { record() {}, drained() {}, closed() {} };
 
 /** The way to the peer broke; the tunnel on it may go on over another one. */

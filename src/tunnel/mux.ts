@@ -11,6 +11,8 @@ import {
 import { TUNNEL_CHANNELS_MAX, TUNNEL_DATA_BYTES, TUNNEL_FIRST_CREDIT_BYTES } from '../wire/tunnel-limits.js';
 import { ReceiveWindow, WindowBudget } from './windows.js';
 
+/** For memory that nobody uses again. */
+const OWNED = () => {};
 /** More credit than this at once is a lie about somebody's memory. */
 const CREDIT_MAX = 2 ** 31;
 
@@ -19,7 +21,8 @@ export interface ChannelHandler {
   accepted(): void;
   /** The peer does not open it; the channel is gone. */
   refused(reason: string): void;
-  data(bytes: Uint8Array): void;
+  /** Their memory is used again when this returns, unless `keep` was called. */
+  data(bytes: Uint8Array, keep: () => void): void;
   /** More may be sent now. */
   credit(): void;
   /** The peer sends nothing more. */
@@ -159,21 +162,24 @@ export class Mux {
     this.#options.send(bareFrame('reset', id));
   }
 
-  /** @throws AwlError MESSAGE_MALFORMED if the peer breaks the rules; the tunnel cannot go on then */
-  receive(frame: TunnelFrame): void {
+  /**
+   * `keep` is for whoever goes on using the frame's memory.
+   * @throws AwlError MESSAGE_MALFORMED if the peer breaks the rules; the tunnel cannot go on then
+   */
+  receive(frame: TunnelFrame, keep: () => void = OWNED): void {
     if (frame.type === 'open') {
       this.#opened(frame);
       return;
     }
     const channel = this.#channels.get(frame.channel);
-    if (channel) this.#forChannel(frame, channel);
+    if (channel) this.#forChannel(frame, channel, keep);
     else this.strays += 1;
   }
 
-  #forChannel(frame: TunnelFrame, channel: Channel): void {
+  #forChannel(frame: TunnelFrame, channel: Channel, keep: () => void): void {
     switch (frame.type) {
       case 'data':
-        this.#data(frame, channel);
+        this.#data(frame, channel, keep);
         break;
       case 'credit':
         this.#credited(frame, channel);
@@ -216,10 +222,10 @@ export class Mux {
     late.handler = this.#options.opened(id, target);
   }
 
-  #data(frame: TunnelFrame, channel: Channel): void {
+  #data(frame: TunnelFrame, channel: Channel, keep: () => void): void {
     if (channel.gotEnd) throw broken(frame, 'brings data after its end');
     if (!channel.window.arrived(frame.body.length)) throw broken(frame, 'brings more than it was granted');
-    channel.handler.data(frame.body);
+    channel.handler.data(frame.body, keep);
   }
 
   #credited(frame: TunnelFrame, channel: Channel): void {
@@ -269,7 +275,7 @@ function forward(late: { handler?: ChannelHandler }): ChannelHandler {
   return {
     accepted: () => late.handler?.accepted(),
     refused: (reason) => late.handler?.refused(reason),
-    data: (bytes) => late.handler?.data(bytes),
+    data: (bytes, keep) => late.handler?.data(bytes, keep),
     credit: () => late.handler?.credit(),
     ended: () => late.handler?.ended(),
     reset: () => late.handler?.reset(),

@@ -1,17 +1,22 @@
 import { BufferPool } from '../util/buffer-pool.js';
-import { encodeFrameHeader, TUNNEL_FRAME_HEADER_BYTES, type TunnelFrame } from '../wire/tunnel-frame.js';
+import { TUNNEL_FRAME_HEADER_BYTES, type TunnelFrame, writeFrame } from '../wire/tunnel-frame.js';
 import { TUNNEL_RECORD_BYTES, TUNNEL_SPARE_RECORDS } from '../wire/tunnel-limits.js';
-import { frameRecord, RECORD_LENGTH_BYTES } from '../wire/tunnel-record.js';
+import { RECORD_LENGTH_BYTES } from '../wire/tunnel-record.js';
+
+const SPACE_BYTES = RECORD_LENGTH_BYTES + TUNNEL_RECORD_BYTES;
+/** A record that is smaller than this is kept in memory of its own size. */
+const SMALL_BYTES = SPACE_BYTES / 8;
 
 /**
  * What was sent and may have to be sent again: frames in numbered records, each kept until the peer says that it
  * has it. Pure; whoever moves the records takes them in order and says where to go on after a cut.
  */
 export class Outbox {
-  #parts: Uint8Array[] = [];
-  #open = 0;
+  /** The record that is being filled, and up to where. */
+  #open: Buffer | undefined;
+  #at = RECORD_LENGTH_BYTES;
   readonly #records: Buffer[] = [];
-  readonly #pool = new BufferPool(RECORD_LENGTH_BYTES + TUNNEL_RECORD_BYTES, TUNNEL_SPARE_RECORDS);
+  readonly #pool = new BufferPool(SPACE_BYTES, TUNNEL_SPARE_RECORDS);
   /** Number of the oldest record that is kept, and of the next one to take. */
   #first = 0;
   #next = 0;
@@ -28,22 +33,23 @@ export class Outbox {
     return this.#waiting;
   }
 
-  /** Adds a frame to the open record. True when that one is large enough to go. */
+  /** Adds a copy of a frame to the open record: its memory may be used again. True when that one is large enough to go. */
   add(frame: TunnelFrame): boolean {
-    const size = TUNNEL_FRAME_HEADER_BYTES + frame.body.length;
-    if (this.#open + size > TUNNEL_RECORD_BYTES) this.seal();
-    this.#parts.push(encodeFrameHeader(frame.type, frame.channel, frame.body.length));
-    if (frame.body.length > 0) this.#parts.push(frame.body);
-    this.#open += size;
-    return this.#open > TUNNEL_RECORD_BYTES / 2;
+    if (this.#at + TUNNEL_FRAME_HEADER_BYTES + frame.body.length > SPACE_BYTES) this.seal();
+    this.#open ??= this.#pool.take(SPACE_BYTES);
+    this.#at = writeFrame(this.#open, this.#at, frame);
+    return this.#at > SPACE_BYTES / 2;
   }
 
-  /** Ends the open record, a copy of what was added: the adder may use its memory again. */
+  /** Ends the open record. */
   seal(): void {
-    if (this.#open === 0) return;
-    const framed = frameRecord(this.#parts, this.#open, (length) => this.#pool.take(length));
-    this.#parts = [];
-    this.#open = 0;
+    const open = this.#open;
+    if (!open || this.#at === RECORD_LENGTH_BYTES) return;
+    let framed = open.subarray(0, this.#at);
+    if (framed.length < SMALL_BYTES) framed = Buffer.from(framed);
+    else this.#open = undefined;
+    this.#at = RECORD_LENGTH_BYTES;
+    framed.writeUInt32BE(plainLength(framed));
     this.#records.push(framed);
     this.#kept += plainLength(framed);
     this.#waiting += plainLength(framed);

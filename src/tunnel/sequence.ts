@@ -10,7 +10,8 @@ import type { Link } from './link.js';
 import { Outbox } from './outbox.js';
 
 export interface SequenceOptions {
-  readonly onFrame: (frame: TunnelFrame) => void;
+  /** The frame's memory is used again when this returns, unless `keep` was called. */
+  readonly onFrame: (frame: TunnelFrame, keep: () => void) => void;
   /** The link is gone; another one may follow. */
   readonly onLost: (error: AwlError) => void;
   /** The peer broke the rules, or takes nothing: there is no way to go on. */
@@ -90,7 +91,7 @@ export class Sequence {
     this.#link = link;
     this.#checked(() => this.#outbox.resume(peerGot));
     link.listen({
-      record: (record) => this.#arrived(record),
+      record: (record, keep) => this.#arrived(record, keep),
       drained: () => this.#pump(),
       closed: (error) => this.#options.onLost(error),
     });
@@ -132,7 +133,7 @@ export class Sequence {
     }
   }
 
-  #arrived(record: Buffer): void {
+  #arrived(record: Buffer, keep: () => void): void {
     if (this.#over) return;
     try {
       this.#got += 1;
@@ -141,7 +142,7 @@ export class Sequence {
       for (const frame of decodeFrames(record)) {
         if (this.#over) return;
         if (frame.type === 'ack') this.#acknowledged(bodyCount(frame));
-        else this.#options.onFrame(frame);
+        else this.#options.onFrame(frame, keep);
       }
       if (this.#unsaidBytes >= TUNNEL_ACK_BYTES || this.#unsaidRecords >= TUNNEL_ACK_RECORDS) {
         this.acknowledge();

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { connect, createSecureContext, TLSSocket } from 'node:tls';
 import { AwlError, errorText } from '../errors.js';
 import type { Endpoint } from '../util/endpoint.js';
+import { readInto } from '../util/read-into.js';
 import { tcpInfo } from '../util/tcp-info.js';
 import type { PunchRole } from '../wire/confirm.js';
 import { deriveTunnelKeys } from '../wire/tunnel-keys.js';
@@ -13,6 +14,8 @@ const EXPORTER = 'EXPORTER-awl-tunnel-v1';
 const PROOF_BYTES = 32;
 /** TLS handshake and proofs: two round trips. */
 const TLS_MS = 5_000;
+/** TLS hands over no more at once than what one of its own records holds (RFC 8446 section 5.1). */
+const READ_BYTES = 16_384;
 /** Several records of the tunnel may wait for the kernel. */
 const BUFFER_BYTES = 1024 * 1024;
 /** A pre-shared key in TLS 1.3 goes with a cipher suite of SHA-256 (RFC 8446 section 4.2.11). */
@@ -152,6 +155,10 @@ export function tcpCarrier(
     kind: 'tcp',
     peer: o.peer,
     stream: socket,
+    read: (take) => {
+      if (!readInto(socket, take, Buffer.allocUnsafeSlow(READ_BYTES))) socket.on('data', take);
+      else socket.resume();
+    },
     keys: deriveTunnelKeys(keys.carrier, role),
     secure: true,
     stats: () => tcpInfo(socket) ?? {},

@@ -85,7 +85,7 @@ export class Tunnel {
       over: (error) => this.#end(error),
     });
     this.#sequence = new Sequence({
-      onFrame: (frame) => this.#frame(frame),
+      onFrame: (frame, keep) => this.#frame(frame, keep),
       onLost: (error) => this.#lost(error),
       onBroken: (error) => this.#end(error),
     });
@@ -267,13 +267,13 @@ export class Tunnel {
     else this.#offer = text;
   }
 
-  #frame(frame: TunnelFrame): void {
+  #frame(frame: TunnelFrame, keep: () => void): void {
     if (frame.type === 'ping') this.#sequence.send({ ...frame, type: 'pong' });
     else if (frame.type === 'pong') this.#counters.ponged(bodyNumber(frame));
     else if (frame.type === 'bye') this.#end(undefined, 'the peer closed the tunnel');
     else if (frame.type === 'offer') this.#offered(bodyText(frame));
     else if (frame.type === 'datagram') this.#datagram(frame.channel, Buffer.from(frame.body));
-    else this.mux.receive(frame);
+    else this.mux.receive(frame, keep);
   }
 
   #end(error: AwlError | undefined, reason = ''): void {

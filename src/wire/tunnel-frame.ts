@@ -65,18 +65,20 @@ const WHOLE_TUNNEL: ReadonlySet<FrameType> = new Set([
 ]);
 const NOTHING = new Uint8Array();
 
-/** The header alone: a data frame's body is not copied until it is sealed. */
-export function encodeFrameHeader(type: FrameType, channel: number, length: number): Buffer {
-  const header = Buffer.allocUnsafe(TUNNEL_FRAME_HEADER_BYTES);
-  header[0] = FRAME_TYPES[type];
-  header.writeUInt32BE(channel, 1);
-  header.writeUIntBE(length, 5, 3);
-  return header;
+/** Writes a frame into `record`; yields where it ends. */
+export function writeFrame(record: Buffer, at: number, { type, channel, body }: TunnelFrame): number {
+  record[at] = FRAME_TYPES[type];
+  record.writeUInt32BE(channel, at + 1);
+  record.writeUIntBE(body.length, at + 5, 3);
+  record.set(body, at + TUNNEL_FRAME_HEADER_BYTES);
+  return at + TUNNEL_FRAME_HEADER_BYTES + body.length;
 }
 
 /** One whole frame, for records that hold nothing else. */
-export function encodeFrame({ type, channel, body }: TunnelFrame): Buffer {
-  return Buffer.concat([encodeFrameHeader(type, channel, body.length), body]);
+export function encodeFrame(frame: TunnelFrame): Buffer {
+  const record = Buffer.allocUnsafe(TUNNEL_FRAME_HEADER_BYTES + frame.body.length);
+  writeFrame(record, 0, frame);
+  return record;
 }
 
 export function textFrame(type: FrameType, channel: number, text: string): TunnelFrame {

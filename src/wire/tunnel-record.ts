@@ -47,8 +47,8 @@ export class RecordSealer {
 }
 
 /**
- * The receiving half: takes the stream in pieces of any size and yields the plaintexts in order. A record that was
- * changed, left out, repeated or moved does not open, and nothing after it is believed.
+ * The receiving half: takes the stream in pieces of any size and yields the plaintexts in order, each to be looked at
+ * before the next one unless it is kept. A record that was changed, left out, repeated or moved does not open, and nothing after it is believed.
  */
 export class RecordOpener {
   readonly #key: Buffer | undefined;
@@ -58,7 +58,7 @@ export class RecordOpener {
   /** The record that is being put together, and how much of it, or of the length before it, is there. */
   #record: Buffer | undefined;
   #at = 0;
-  /** Where encrypted records are put together, one after the other. */
+  /** Where records are put together, one after the other. */
   #space: Buffer | undefined;
   #failed = false;
 
@@ -99,9 +99,13 @@ export class RecordOpener {
       this.#failed = true;
       throw forged();
     }
-    if (!this.#key) return Buffer.allocUnsafe(length);
     this.#space ??= Buffer.allocUnsafeSlow(TUNNEL_RECORD_BYTES + TUNNEL_TAG_BYTES);
     return this.#space.subarray(0, length);
+  }
+
+  /** The memory of the record that was yielded last belongs to its reader, who would otherwise lose it with the next one. */
+  keep(): void {
+    if (!this.#key) this.#space = undefined;
   }
 
   #decrypt(sealed: Buffer, key: Buffer): Buffer {

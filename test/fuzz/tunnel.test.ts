@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { isAwlError } from '../../src/errors.js';
 import {
   decodeFrames,
-  encodeFrameHeader,
+  encodeFrame,
   FRAME_TYPES,
   type FrameType,
   type TunnelFrame,
@@ -162,9 +162,8 @@ test('a hostile peer’s frames are a known error or leave bounded state', () =>
       openRecorded(end, 'x');
       const opened = end.out.length;
       known(() => {
-        for (const { type, channel, body } of frames) {
-          const record = Buffer.concat([encodeFrameHeader(type, channel, body.length), body]);
-          for (const one of decodeFrames(record)) end.mux.receive(one);
+        for (const frame of frames) {
+          for (const one of decodeFrames(encodeFrame(frame))) end.mux.receive(one);
         }
       });
       expect(end.mux.size).toBeLessThanOrEqual(TUNNEL_CHANNELS_MAX);

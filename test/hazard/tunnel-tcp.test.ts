@@ -10,6 +10,7 @@ import {
   type TunnelPair,
   tunnelSettings,
 } from '../support/tunnel.js';
+import { until } from '../support/world.js';
 
 const cleanup: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -181,3 +182,58 @@ test('a client that goes on talking to a server that has closed is told, after i
   await over;
   clearInterval(talking);
 });
+
+for (const udpOnly of [true, false]) {
+  test(`24 connections with readers of all speeds get each its own bytes, both ways, over ${udpOnly ? 'UDP' : 'TLS'}`, async () => {
+    const length = 300_000;
+    const bytesOf = (which: number) => {
+      const data = Buffer.allocUnsafe(length);
+      for (let i = 0; i < length; i++) data[i] = (which * 37 + i * 11 + (i >> 8) + (i >> 16)) & 255;
+      return data;
+    };
+    /** Reads everything, stopping for a few turns now and then: one in three never, one in three often. */
+    const readSlowly = (socket: Socket, which: number): Promise<Buffer> => {
+      const pieces: Buffer[] = [];
+      socket.on('data', (piece) => {
+        pieces.push(piece);
+        if (which % 3 === 0 || pieces.length % (which % 3 === 1 ? 2 : 7) !== 0) return;
+        socket.pause();
+        setTimeout(() => socket.resume(), which % 4);
+      });
+      return once(socket, 'end').then(() => Buffer.concat(pieces));
+    };
+    const right: boolean[] = [];
+    // The first byte says whose connection it is; the answer is its pattern inverted, in pieces of odd sizes.
+    const far = await server((socket) => {
+      socket.once('data', (first: Buffer) => {
+        const which = first[0] ?? 0;
+        socket.unshift(first);
+        const reading = readSlowly(socket, which + 1);
+        const answer = bytesOf(which).map((byte) => 255 - byte);
+        for (let at = 0, size = 1; at < length; at += size, size = (size * 5 + which) % 90_001)
+          socket.write(answer.subarray(at, at + size));
+        socket.end();
+        void reading.then((said) => right.push(said.subarray(1).equals(bytesOf(which))));
+      });
+    });
+    const free = await serve(() => {});
+    await free.close();
+    const tunnel = await openPair(
+      tunnelSettings({ imports: [`${free.port}:${far.port}`] }, { udpOnly }),
+      tunnelSettings({ exports: [`${far.port}`] }, { udpOnly }),
+    );
+    cleanup.push(tunnel.close);
+    if (!udpOnly) await until('TLS', () => tunnel.event('alice', 'moved') !== undefined);
+    const answers = await Promise.all(
+      Array.from({ length: 24 }, async (_, which) => {
+        const client = connect({ port: free.port, host: '127.0.0.1', allowHalfOpen: true });
+        const answer = readSlowly(client, which);
+        client.write(Uint8Array.of(which));
+        client.end(bytesOf(which));
+        return Buffer.from((await answer).map((byte) => 255 - byte)).equals(bytesOf(which));
+      }),
+    );
+    expect(answers).toEqual(answers.map(() => true));
+    await expect.poll(() => right, { timeout: 20_000 }).toEqual(answers);
+  }, 60_000);
+}

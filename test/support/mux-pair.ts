@@ -1,6 +1,6 @@
 import { type ChannelHandler, Mux } from '../../src/tunnel/mux.js';
 import type { PunchRole } from '../../src/wire/confirm.js';
-import { decodeFrames, encodeFrameHeader, type TunnelFrame } from '../../src/wire/tunnel-frame.js';
+import { decodeFrames, encodeFrame, type TunnelFrame } from '../../src/wire/tunnel-frame.js';
 
 /** What one end of a channel saw, in order. */
 export interface Seen {
@@ -48,7 +48,7 @@ export function muxEnd(role: PunchRole): MuxEnd {
     role,
     send: (frame) => {
       frames.push(frame);
-      out.push(Buffer.concat([encodeFrameHeader(frame.type, frame.channel, frame.body.length), frame.body]));
+      out.push(encodeFrame(frame));
     },
     opened: (id, target) => {
       asked.set(id, target);

@@ -122,3 +122,66 @@ test('a reset before the end is an error at once', async () => {
   const [error] = await once(channel, 'error');
   expect(error).toMatchObject({ name: 'ChannelError', refused: false });
 });
+
+test('what is offered is sent or copied before its memory is used again, and no more is asked for until there is room', async () => {
+  const port = fakePort(10);
+  const sent: string[] = [];
+  const { send } = port;
+  port.send = (bytes) => {
+    const count = send(bytes);
+    if (count > 0) sent.push(Buffer.from(bytes.subarray(0, count)).toString());
+    return count;
+  };
+  const channel = new Channel(port);
+  const memory = Buffer.from('abcdefghijklmno');
+  let again = 0;
+  const offer = (bytes: Uint8Array) => channel.offer(bytes, () => again++);
+  expect(offer(memory.subarray(0, 8))).toBe(true);
+  expect(offer(memory)).toBe(false);
+  memory.fill('X');
+  port.credit = 100;
+  channel.credit();
+  await turn();
+  expect([sent, again]).toEqual([['abcdefgh', 'ab', 'cdefghijklmno'], 1]);
+  port.writable = false;
+  const late = Buffer.from('late');
+  expect(offer(late)).toBe(false);
+  late.fill('X');
+  port.writable = true;
+  for (const call of port.waiting.splice(0)) call();
+  await turn();
+  expect([sent.at(-1), again]).toEqual(['late', 2]);
+  channel.destroy();
+  expect(offer(memory)).toBe(true);
+  expect(sent).toHaveLength(4);
+});
+
+test('an outlet gets what arrives in order with what waited before it, and what it keeps is not used again', async () => {
+  const port = fakePort();
+  const channel = new Channel(port);
+  const got: string[] = [];
+  let open = true;
+  channel.on('data', (data: Buffer) => got.push(`read ${data}`));
+  channel.outlet = (bytes, keep) => {
+    if (!open) return false;
+    keep();
+    got.push(`outlet ${Buffer.from(bytes)}`);
+    return true;
+  };
+  await turn();
+  let kept = 0;
+  const data = (text: string) => channel.data(new Uint8Array(Buffer.from(text)), () => kept++);
+  data('one');
+  open = false;
+  data('two');
+  channel.pause();
+  open = true;
+  data('three');
+  channel.resume();
+  data('four');
+  await turn();
+  data('five');
+  expect(got).toEqual(['outlet one', 'read two', 'read three', 'read four', 'outlet five']);
+  expect(port.log).toHaveLength(5);
+  expect(kept).toBeGreaterThanOrEqual(4);
+});
