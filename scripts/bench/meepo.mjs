@@ -95,10 +95,13 @@ async function client() {
   await once(up, 'connect');
   let begun = performance.now();
   const chunk = Buffer.alloc(65536, 1);
+  await tell('32 MB up');
   for (let sent = 0; sent < BYTES; sent += chunk.length) if (!up.write(chunk)) await once(up, 'drain');
   await once(up, 'data');
   say('32 MB up', (BYTES / MB / ((performance.now() - begun) / 1000)).toFixed(1), 'MB/s');
+  await tell('');
   up.destroy();
+  await tell('32 MB down');
   const down = connect(source);
   begun = performance.now();
   let got = 0;
@@ -107,6 +110,7 @@ async function client() {
     if (got >= BYTES) break;
   }
   say('32 MB down', (BYTES / MB / ((performance.now() - begun) / 1000)).toFixed(1), 'MB/s');
+  await tell('');
   for (const [name, port] of [['echo', echo], ...(direct ? [['direct echo', direct]] : [])]) {
     const one = connect({ port, noDelay: true });
     await once(one, 'connect');
@@ -230,6 +234,26 @@ const rss = ({ pid }) => {
   return Number(/VmRSS:\s+(\d+)/.exec(text)[1]) / 1024;
 };
 
+/** Seconds of a processor that a process has had. */
+const cpu = ({ pid }) => {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+};
+
+/** Says what the client's transfers cost either node, until it is done. */
+async function costs(user, nodes) {
+  for (let name = '', before = []; ; ) {
+    const [word] = await once(user, 'message');
+    if (word === 'done') return;
+    if (word === '') {
+      const each = nodes.map((one, i) => ((cpu(one) - before[i]) / (BYTES / 1e9)).toFixed(0));
+      say(`${name}: CPU near and far`, each.join(' and '), 's/GB');
+    }
+    name = word;
+    before = nodes.map(cpu);
+  }
+}
+
 async function load(near, far, id, port, reverse) {
   const seconds = Number(values.seconds);
   const args = ['netns', 'exec', ns[0], 'iperf3', '-c', '127.0.0.1', '-p', port, '-t', seconds, '--json'];
@@ -294,7 +318,8 @@ async function main() {
     // A path of awl moves to TCP where it can, beside what flows already.
     await sleep(1_000);
     const user = role(0, 'client');
-    await ask(user, at);
+    user.send(at);
+    await costs(user, [near, far]);
     say('memory after it, near and far', [near, far].map((one) => Math.round(rss(one))).join(' and '), 'MB');
     // What stands for the real one has no backpressure, as that: it would fill memory.
     if (STOOD_IN.includes(mode)) return;
