@@ -47,9 +47,10 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'redis-server', 'curl', '
       LANG: 'C.UTF-8',
     });
     /** One line of a README in a shell of that machine; what it printed. */
+    const run = (who: 'a' | 'a2', line: string) =>
+      lab.run(who, 'bash', ['-c', line], { env: env(who), cwd: join(base, who), timeoutMs: 60_000 });
     const shell = async (who: 'a' | 'a2', line: string) => {
-      const at = { env: env(who), cwd: join(base, who), timeoutMs: 60_000 };
-      const { status, stdout, stderr } = await lab.run(who, 'bash', ['-c', line], at);
+      const { status, stdout, stderr } = await run(who, line);
       if (status !== 0) throw new Error(`${line}: ${status}\n${stdout}${stderr}`);
       return stdout;
     };
@@ -104,7 +105,7 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'redis-server', 'curl', '
       rmSync(base, { recursive: true, force: true });
     }, 120_000);
 
-    test('docs/MEEPO.md, its first lines', { timeout: 240_000 }, async () => {
+    test('docs/MEEPO.md, its lines and what stands between them', { timeout: 240_000 }, async () => {
       sides.forEach(fresh);
       const text = readFileSync(join(ROOT, 'docs/MEEPO.md'), 'utf8');
       const lines = (/```sh\n([\s\S]*?)```/.exec(text)?.[1] ?? '').split('\n').filter(Boolean);
@@ -122,7 +123,38 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'redis-server', 'curl', '
       }
       expect(said).toContain('SSH-2.0-alice');
       expect(await shell('a2', 'curl -s http://127.0.0.1:8080')).toBe('<h1>Port 80</h1>\n');
-      expect(await shell('a2', 'awl meepo status')).toMatch(/^awl meepo \d+ 6[0-9a-z]{50}: up /);
+      const [, sample = ''] = /```\n\$ awl meepo status\n([\s\S]*?)```/.exec(text) ?? [];
+      const status = shape(await shell('a2', 'awl meepo status'));
+      expect(sample.trim().split('\n')).toHaveLength(5);
+      for (const line of shape(sample.replace('source web', 'source tcp:127.0.0.1:80')).trim().split('\n'))
+        expect(status).toContain(line);
+
+      // What stands between the lines; a hub is another page's.
+      const spans = text.matchAll(/`((?:awl|serve) [^`]+)`/g);
+      const inline = [...new Set([...spans].map(([, command = '']) => command))];
+      const commands = inline.filter((one) => one.startsWith('awl meepo ') || one === 'awl doctor --meepo');
+      const flags = inline.filter((one) => one.startsWith('serve ')).map((one) => one.slice('serve '.length));
+      expect([commands.length, flags.length]).toEqual([7, 3]);
+      await stop('a2');
+      await shell('a2', `awl meepo serve -i meepo.pem ${flags.join(' ')}`);
+      expect(await shell('a2', 'curl -s http://127.0.0.1:9470/metrics')).toContain('awl_meepo_transports');
+      expect(await shell('a2', 'curl -s http://127.0.0.1:12341/proxy.pac')).toContain('12341');
+      const answers: Record<string, string> = {};
+      for (const command of commands) {
+        answers[command] = await shell('a2', `${command.replace('<id>', id)} </dev/null`);
+      }
+      expect(answers).toMatchObject({
+        'awl meepo --help': expect.stringContaining('teleport'),
+        'awl meepo name add alice <id>': `alice.mpo leads to ${id}\n`,
+        'awl meepo doctor': expect.stringMatching(/came back after[\s\S]*go to awl only/),
+        'awl doctor --meepo': expect.stringMatching(/came back after[\s\S]*go to awl only/),
+        'awl meepo ncat alice.mpo 22': 'SSH-2.0-alice\r\n',
+      });
+      expect(await shell('a2', 'awl status')).toContain('\n  everybody who knows our id may reach');
+      const config = readFileSync(join(base, 'a2/.meepo/config.yaml'), 'utf8');
+      expect(config).toMatch(
+        /portMapping: false[\s\S]*awlSecretsOnly: true|awlSecretsOnly: true[\s\S]*portMapping: false/,
+      );
       await Promise.all(sides.map(stop));
       sides.forEach(fresh);
       for (const who of sides) rmSync(join(base, who, 'meepo.pem'));
@@ -249,6 +281,16 @@ describe.skipIf(!needs('root', 'ip', 'nft', 'python3', 'redis-server', 'curl', '
     });
   },
 );
+
+/** The same for every node: without ids, numbers, times, and whether there is one or more. */
+function shape(text: string): string {
+  return text
+    .replace(/\b6[0-9a-z]{6,}…?/g, 'ID')
+    .replace(/(?:\d+ (?:h|min|s)\b ?)+/g, 'TIME')
+    .replace(/[\d.]+ [kMG]?B\b/g, 'SIZE')
+    .replace(/\d+/g, 'N')
+    .replace(/\b(connection|channel|transport|request)s\b/g, '$1');
+}
 
 function alive(pid: number): boolean {
   try {
