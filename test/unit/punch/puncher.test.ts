@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { AwlError } from '../../../src/errors.js';
 import { silentLogger } from '../../../src/log.js';
-import { type PunchOptions, punch } from '../../../src/punch/puncher.js';
+import type { PunchOptions } from '../../../src/punch/options.js';
+import { punch } from '../../../src/punch/puncher.js';
 import { UdpSocket } from '../../../src/util/udp.js';
 import { UNMEASURED } from '../../../src/wire/nat-report.js';
 
