@@ -18,6 +18,9 @@ const IPPROTO_IP = 0;
 const IP_MTU_DISCOVER = 10;
 const IPPROTO_IPV6 = 41;
 const IPV6_MTU_DISCOVER = 23;
+const PMTUDISC_DONT = 0;
+const PMTUDISC_WANT = 1;
+const PMTUDISC_DO = 2;
 const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
@@ -29,6 +32,8 @@ export interface OffloadedSocket {
   cut(bytes: number): void;
   /** What is longer than the path takes goes in fragments from now on, and is refused no more. */
   fragment(): void;
+  /** Whether what is sent goes in one piece or not at all, as long as {@link fragment} was not called. */
+  inOnePiece(yes: boolean): void;
   /** Reads faster than the socket's own events, as long as it is open. */
   drain(from: Endpoint): Drain;
 }
@@ -65,6 +70,10 @@ export function bindOffloaded(local: Endpoint, bufferBytes: number): OffloadedSo
     });
     socket.bind({ fd });
     let current = 0;
+    const discover = (value: number) =>
+      void (six
+        ? option(IPPROTO_IPV6, IPV6_MTU_DISCOVER, value)
+        : option(IPPROTO_IP, IP_MTU_DISCOVER, value));
     return {
       socket,
       cut(bytes) {
@@ -72,8 +81,8 @@ export function bindOffloaded(local: Endpoint, bufferBytes: number): OffloadedSo
         current = bytes;
         option(SOL_UDP, UDP_SEGMENT, bytes);
       },
-      fragment: () =>
-        void (six ? option(IPPROTO_IPV6, IPV6_MTU_DISCOVER, 0) : option(IPPROTO_IP, IP_MTU_DISCOVER, 0)),
+      fragment: () => discover(PMTUDISC_DONT),
+      inOnePiece: (yes) => discover(yes ? PMTUDISC_DO : PMTUDISC_WANT),
       drain: (from) => new Drain(calls, fd, from),
     };
   } catch (error) {

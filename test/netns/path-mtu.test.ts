@@ -6,13 +6,24 @@ import { needs } from '../support/needs.js';
 
 const ready = needs('root', 'ip', 'nft', 'python3') && hasOffload();
 const PATH_MTU = 1400;
+const NARROW_MTU = 1000;
 /** 1400 less 20 for IPv4, 8 for UDP and 30 of ours. */
 const IN_ONE_PIECE = 1342;
 const METRICS = '127.0.0.1:9469';
 
 const ECHO = `
   const socket = require('dgram').createSocket('udp4');
-  socket.on('message', (data, from) => socket.send(data, from.port, from.address)).bind(5300, '127.0.0.1');`;
+  socket.on('message', (data, from) => socket.send(data, from.port, from.address)).bind(5300, '127.0.0.1');
+  require('net').createServer((one) => one.on('error', () => {}).pipe(one)).listen(5301, '127.0.0.1');`;
+/** Sends 3 MB through a connection, and prints whether they come back. */
+const STREAM = `
+  const { createHash, randomBytes } = require('crypto');
+  const [data, got] = [randomBytes(3e6), createHash('sha256')];
+  const socket = require('net').connect(5301, '127.0.0.1');
+  socket.on('data', (piece) => got.update(piece)).on('end', () => {
+    console.log(got.digest('hex') === createHash('sha256').update(data).digest('hex') ? 'whole' : 'changed');
+  });
+  socket.end(data);`;
 /** Sends one datagram of so many bytes until it is back, and prints how long it is. */
 const ASK = `
   const socket = require('dgram').createSocket('udp4');
@@ -38,20 +49,23 @@ describe.skipIf(!ready)('a path with a smaller MTU than either end', () => {
   test('is found out: what passes in one piece is told, and what does not comes whole all the same', async () => {
     const up = await Lab.up('mtu', { a: 'port-restricted', b: 'port-restricted', hops: 2 });
     lab = up;
-    for (const [role, device] of [
-      ['i1', 'next'],
-      ['i2', 'prev'],
-    ] as const) {
-      const done = await up.run(role, 'ip', ['link', 'set', device, 'mtu', `${PATH_MTU}`]);
-      expect(done.status, done.stderr).toBe(0);
-    }
+    const takes = async (mtu: number) => {
+      for (const [role, device] of [
+        ['i1', 'next'],
+        ['i2', 'prev'],
+      ] as const) {
+        const done = await up.run(role, 'ip', ['link', 'set', device, 'mtu', `${mtu}`]);
+        expect(done.status, done.stderr).toBe(0);
+      }
+    };
+    await takes(PATH_MTU);
     await up.stun();
     up.spawn('b', process.execPath, ['-e', ECHO], { stdio: 'ignore' });
     const pair = await LabPair.make();
     const stun = '--stun-server=192.0.2.10';
-    const bob = pair.start(up, 'b', 'b', stun, '--accept', '--once', '--export=udp:5300');
+    const bob = pair.start(up, 'b', 'b', stun, '--accept', '--once', '--export=5301,udp:5300');
     await bob.event('listening');
-    const alice = pair.start(up, 'a', 'a', stun, '--import=udp:5300', `--metrics=${METRICS}`);
+    const alice = pair.start(up, 'a', 'a', stun, '--import=5301,udp:5300', `--metrics=${METRICS}`);
     await alice.event('tunnel-open');
     const told = async () => {
       const { stdout } = await up.run('a', process.execPath, ['-e', SCRAPE]);
@@ -64,6 +78,13 @@ describe.skipIf(!ready)('a path with a smaller MTU than either end', () => {
     }
     const warning = `a datagram of 1442 bytes goes in fragments; the path takes ${IN_ONE_PIECE} in one piece`;
     await expect.poll(() => alice.output).toContain(warning);
+    // As wide as passes; and then shorter than the shortest segments, so they go in fragments.
+    for (const mtu of [PATH_MTU, NARROW_MTU]) {
+      await takes(mtu);
+      const { stdout } = await up.run('a', process.execPath, ['-e', STREAM]);
+      expect(stdout.trim(), alice.output + bob.output).toBe('whole');
+    }
+    expect(alice.output).not.toContain('reconnecting');
     alice.stop();
     expect(await alice.ended, alice.output).toBe(0);
     expect(await bob.ended, bob.output).toBe(0);

@@ -2,7 +2,7 @@ import { vi } from 'vitest';
 import type { VolleyPort } from '../../src/tunnel/volley/stream.js';
 import { VolleyStream } from '../../src/tunnel/volley/stream.js';
 import { deriveTunnelKeys } from '../../src/wire/tunnel-keys.js';
-import { framePacket, readPackets, SEGMENT_BYTES } from '../../src/wire/volley.js';
+import { framePacket, readPackets, SEGMENT_BYTES, SEGMENT_MAX_BYTES } from '../../src/wire/volley.js';
 
 export interface PathOptions {
   /** One way. */
@@ -15,6 +15,8 @@ export interface PathOptions {
   readonly duplicate?: number;
   /** So many ms later at most, and therefore behind others. */
   readonly jitterMs?: number;
+  /** Longer UDP payloads are lost; with it the streams find out how long they may be. */
+  readonly mtu?: () => number;
   /** Changes, repeats or replaces what passes. */
   readonly meddle?: (packet: Buffer) => readonly Buffer[];
 }
@@ -45,6 +47,7 @@ export class VolleyPath {
 
 class Lane implements VolleyPort {
   readonly room = 4 * 1024 * 1024;
+  readonly widest: number;
   readonly #path: VolleyPath;
   readonly #options: PathOptions;
   readonly #deliver: (packet: Buffer) => void;
@@ -54,12 +57,13 @@ class Lane implements VolleyPort {
   constructor(path: VolleyPath, options: PathOptions, deliver: (packet: Buffer) => void) {
     this.#path = path;
     this.#options = options;
+    this.widest = options.mtu ? SEGMENT_MAX_BYTES : SEGMENT_BYTES;
     this.#deliver = deliver;
   }
 
-  sendSegments(wire: Buffer): boolean {
-    for (let at = 0; at < wire.length; at += SEGMENT_BYTES) {
-      this.#send(Buffer.from(wire.subarray(at, at + SEGMENT_BYTES)));
+  sendSegments(wire: Buffer, width: number): boolean {
+    for (let at = 0; at < wire.length; at += width) {
+      this.#send(Buffer.from(wire.subarray(at, at + width)));
     }
     return true;
   }
@@ -68,8 +72,13 @@ class Lane implements VolleyPort {
     this.#send(framePacket('report', sealed));
   }
 
+  sendProbe(sealed: Buffer): void {
+    this.#send(framePacket('probe', sealed));
+  }
+
   #send(packet: Buffer): void {
-    const { meddle, duplicate = 0 } = this.#options;
+    const { meddle, duplicate = 0, mtu } = this.#options;
+    if (mtu && packet.length > mtu()) return;
     const packets = meddle ? meddle(packet) : [packet];
     for (const one of packets) {
       this.#pass(one);

@@ -1,5 +1,5 @@
 import { BufferPool } from '../../util/buffer-pool.js';
-import { openVolley, SEALED_BYTES, SEGMENT_PAYLOAD_BYTES, type Segment } from '../../wire/volley.js';
+import { openVolley, SEALED_BYTES, type Segment } from '../../wire/volley.js';
 import { REPORT_RUN_MAX, type ReportPart } from '../../wire/volley-report.js';
 import { VOLLEY_HELD_BYTES, VOLLEY_SPARE, VOLLEY_WINDOW } from './limits.js';
 
@@ -7,6 +7,7 @@ import { VOLLEY_HELD_BYTES, VOLLEY_SPARE, VOLLEY_WINDOW } from './limits.js';
 interface Part {
   readonly number: number;
   readonly count: number;
+  readonly share: number;
   readonly sealed: Buffer;
   readonly got: Uint8Array;
   left: number;
@@ -109,41 +110,41 @@ export class Arrivals {
 
   /** The sealed volley once it is whole; its memory is the pool's. */
   #gather(segment: Segment): Buffer | undefined {
-    const { index, count, from, to } = segment;
+    const { index, count, share, from, to } = segment;
     const part = this.#partOf(segment);
     if (!part) return undefined;
     if (part.got[index]) {
       this.repeated += 1;
       return undefined;
     }
-    part.sealed.set(segment.data.subarray(from, to), index * SEGMENT_PAYLOAD_BYTES);
+    part.sealed.set(segment.data.subarray(from, to), index * share);
     part.got[index] = 1;
     part.left -= 1;
     if (index === count - 1) part.lastBytes = to - from;
     if (part.left > 0) return undefined;
     this.#drop(part);
-    return part.sealed.subarray(0, (count - 1) * SEGMENT_PAYLOAD_BYTES + part.lastBytes);
+    return part.sealed.subarray(0, (count - 1) * share + part.lastBytes);
   }
 
-  #partOf({ number, count }: Segment): Part | undefined {
+  #partOf({ number, count, share }: Segment): Part | undefined {
     const last = this.#last?.number === number ? this.#last : this.#parts.get(number);
-    if (last?.count === count) {
+    if (last?.count === count && last.share === share) {
       this.#last = last;
       return last;
     }
     if (last) {
-      // One of both was forged, and nothing tells which.
+      // Cut anew; or one of both was forged, and nothing tells which.
       this.bad += 1;
       this.#forget(last);
     }
-    const bytes = count * SEGMENT_PAYLOAD_BYTES;
+    const bytes = Math.min(count * share, SEALED_BYTES);
     if (!this.#makeRoom(number, bytes)) {
       this.bad += 1;
       return undefined;
     }
     this.#held += bytes;
     const sealed = this.#pool.take(bytes);
-    const part = { number, count, sealed, got: new Uint8Array(count), left: count, lastBytes: 0 };
+    const part = { number, count, share, sealed, got: new Uint8Array(count), left: count, lastBytes: 0 };
     this.#parts.set(number, part);
     this.#last = part;
     this.#seen = Math.max(this.#seen, number + 1);

@@ -2,15 +2,16 @@ import { BufferPool } from '../../util/buffer-pool.js';
 import { TUNNEL_TAG_BYTES } from '../../wire/tunnel-record.js';
 import {
   SEGMENT_BYTES,
-  SEGMENT_PAYLOAD_BYTES,
   SEGMENTS_MAX,
+  shareOf,
   VOLLEY_BYTES,
   volleyBytes,
+  WIRE_BYTES,
   writeVolley,
 } from '../../wire/volley.js';
 import type { ReportPart, VolleyReport } from '../../wire/volley-report.js';
 import { Bandwidth } from './bandwidth.js';
-import { type Flight, MarksPool, PieceQueue, sizeOf } from './flight.js';
+import { type Flight, MarksPool, PieceQueue, pieceOf, type Sendable, shorter, sizeOf } from './flight.js';
 import { HOLD_MS, REORDER_MS, REORDER_SHARE, VOLLEY_SPARE, VOLLEY_WINDOW } from './limits.js';
 
 /** What came of a report. */
@@ -29,7 +30,7 @@ export class Departures {
   readonly bandwidth = new Bandwidth();
   readonly #key: Buffer;
   readonly #token: number;
-  readonly #pool = new BufferPool(SEGMENTS_MAX * SEGMENT_BYTES, VOLLEY_SPARE);
+  readonly #pool = new BufferPool(WIRE_BYTES, VOLLEY_SPARE);
   readonly #waiting = new PieceQueue();
   #ending: 'no' | 'asked' | 'sent' = 'no';
   readonly #marks = new MarksPool();
@@ -44,6 +45,10 @@ export class Departures {
   #fullAt = Number.NEGATIVE_INFINITY;
   /** When the newest of what arrived was sent. */
   #arrivedAt = 0;
+  /** Bytes of the segments of volleys that are sealed from now on; see {@link recut}. */
+  width = SEGMENT_BYTES;
+  /** Bytes of full segments wider than every path takes that were lost since one of them arrived. */
+  wideLost = 0;
   /** Segments sent, and those of them that were sent before. */
   sent = 0;
   repeated = 0;
@@ -87,10 +92,10 @@ export class Departures {
   }
 
   /** What to send at once, of at most `budget` bytes but one segment at least; nothing if nothing may go. */
-  next(now: number, budget: number): Buffer | undefined {
+  next(now: number, budget: number): Sendable | undefined {
     const room = this.bandwidth.flight - this.#inFlight;
     if (room <= 0) return undefined;
-    const most = Math.max(SEGMENT_BYTES, Math.min(budget, room));
+    const most = Math.max(this.width, Math.min(budget, room));
     if (this.#lost.length > 0) return this.#repeat(now, most);
     if (this.#next >= this.#oldest + VOLLEY_WINDOW || now < this.heldUntil) return undefined;
     return this.hasMore ? this.#seal(now, most) : undefined;
@@ -125,13 +130,35 @@ export class Departures {
   }
 
   /** One segment of the newest volley again: its report tells what became of the rest. */
-  probe(now: number): Buffer | undefined {
+  probe(now: number): Sendable | undefined {
     const flight = [...this.#flights.values()].at(-1);
     if (!flight) return undefined;
     const index = Math.max(0, flight.marks.got.subarray(0, flight.count).lastIndexOf(0));
-    const from = index * SEGMENT_BYTES;
     this.#resent(flight, index, now);
-    return flight.wire.subarray(from, from + SEGMENT_BYTES);
+    return { wire: pieceOf(flight, index), width: flight.width };
+  }
+
+  /** Segments of every path's width again: what is under way in wider ones is cut anew and counts as lost. */
+  recut(): void {
+    this.width = SEGMENT_BYTES;
+    this.wideLost = 0;
+    this.#lost.length = 0;
+    for (const old of this.#flights.values()) {
+      if (old.width === SEGMENT_BYTES) {
+        for (let index = 0; index < old.count; index++) {
+          const { got, sentAt } = old.marks;
+          if (!got[index] && sentAt[index] === 0) this.#lost.push({ flight: old, index });
+        }
+        continue;
+      }
+      for (let index = 0; index < old.count; index++) {
+        if (old.marks.sentAt[index] !== 0) this.#inFlight -= sizeOf(old, index);
+      }
+      const flight = shorter(old, this.#marks);
+      // Its memory is nobody's: the kernel may not have taken all of it yet.
+      this.#flights.set(old.number, flight);
+      for (let index = 0; index < flight.count; index++) this.#lost.push({ flight, index });
+    }
   }
 
   /** Nothing was heard for long: all of it counts as lost. */
@@ -142,20 +169,21 @@ export class Departures {
     this.bandwidth.stalls();
   }
 
-  #seal(now: number, most: number): Buffer {
-    const segments = Math.floor(most / SEGMENT_BYTES);
-    const fits = Math.min(VOLLEY_BYTES, segments * SEGMENT_PAYLOAD_BYTES - TUNNEL_TAG_BYTES);
+  #seal(now: number, most: number): Sendable {
+    const { width } = this;
+    const fits = Math.min(VOLLEY_BYTES, Math.floor(most / width) * shareOf(width) - TUNNEL_TAG_BYTES);
     const plain = this.#waiting.take(fits);
     const bytes = plain.reduce((sum, { length }) => sum + length, 0);
     if (bytes === 0) this.#ending = 'sent';
     else if (bytes === VOLLEY_BYTES) this.#fullAt = now;
     const number = this.#next++;
-    const wire = this.#pool.take(volleyBytes(bytes));
-    writeVolley(wire, this.#key, { token: this.#token, number }, plain);
-    const count = Math.ceil(wire.length / SEGMENT_BYTES);
+    const wire = this.#pool.take(volleyBytes(bytes, width));
+    writeVolley(wire, this.#key, { token: this.#token, number }, plain, width);
+    const count = Math.ceil(wire.length / width);
     this.#flights.set(number, {
       number,
       wire,
+      width,
       count,
       marks: this.#marks.take(count, now),
       departure: this.bandwidth.departs(now, this.#inFlight),
@@ -163,27 +191,33 @@ export class Departures {
     });
     this.#inFlight += wire.length;
     this.sent += count;
-    return wire;
+    return { wire, width };
   }
 
   /** Lost segments in one piece: all but the last of a volley are equally long, and a short one ends the piece. */
-  #repeat(now: number, most: number): Buffer | undefined {
+  #repeat(now: number, most: number): Sendable | undefined {
     const pieces: Buffer[] = [];
-    let bytes = 0;
-    while (pieces.length < SEGMENTS_MAX && bytes + SEGMENT_BYTES <= most) {
-      const one = this.#lost.shift();
+    let width = 0;
+    for (let bytes = 0; pieces.length < SEGMENTS_MAX; this.#lost.shift()) {
+      const one = this.#lost[0];
       if (!one) break;
       const { flight, index } = one;
+      const { got, sentAt } = flight.marks;
       // Reported since, or the volley is gone.
-      if (flight.marks.got[index] || flight.marks.sentAt[index] !== 0 || !this.#flights.has(flight.number))
-        continue;
-      const piece = flight.wire.subarray(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
+      if (got[index] || sentAt[index] !== 0 || this.#flights.get(flight.number) !== flight) continue;
+      const other = width !== 0 && (width !== flight.width || bytes + width > Math.min(most, WIRE_BYTES));
+      if (other) break;
+      width = flight.width;
+      const piece = pieceOf(flight, index);
       pieces.push(piece);
       bytes += piece.length;
       this.#resent(flight, index, now);
-      if (piece.length < SEGMENT_BYTES) break;
+      if (piece.length < width) {
+        this.#lost.shift();
+        break;
+      }
     }
-    if (pieces.length > 0) return Buffer.concat(pieces);
+    if (pieces.length > 0) return { wire: Buffer.concat(pieces), width };
     return this.next(now, most);
   }
 
@@ -232,6 +266,7 @@ export class Departures {
     flight.marks.sentAt[index] = 0;
     if (at > 0) this.#inFlight -= size;
     tally.bytes += size;
+    if (size > SEGMENT_BYTES) this.wideLost = 0;
     if (at <= tally.newestAt) return;
     tally.newestAt = at;
     tally.newest = flight;
@@ -254,6 +289,7 @@ export class Departures {
     const size = sizeOf(flight, index);
     this.#inFlight -= size;
     this.#lostBytes += size;
+    if (size > SEGMENT_BYTES) this.wideLost += size;
     flight.marks.sentAt[index] = 0;
     this.#lost.push({ flight, index });
   }

@@ -1,11 +1,19 @@
-import { SEGMENT_BYTES, SEGMENTS_MAX } from '../../wire/volley.js';
+import { recutVolley, SEGMENT_BYTES, SEGMENTS_MAX } from '../../wire/volley.js';
 import type { Departure } from './bandwidth.js';
 import { VOLLEY_SPARE } from './limits.js';
+
+/** Segments that go out at once: all of `width` bytes but the last. */
+export interface Sendable {
+  readonly wire: Buffer;
+  readonly width: number;
+}
 
 /** A volley that the peer does not have whole. */
 export interface Flight {
   readonly number: number;
   readonly wire: Buffer;
+  /** Bytes of its segments but the last. */
+  readonly width: number;
   readonly count: number;
   readonly marks: Marks;
   departure: Departure;
@@ -68,6 +76,19 @@ export class PieceQueue {
 }
 
 /** Bytes on the wire of one segment. */
-export function sizeOf({ wire, count }: Flight, index: number): number {
-  return index < count - 1 ? SEGMENT_BYTES : wire.length - (count - 1) * SEGMENT_BYTES;
+export function sizeOf({ wire, count, width }: Flight, index: number): number {
+  return index < count - 1 ? width : wire.length - (count - 1) * width;
+}
+
+/** One segment of it. */
+export function pieceOf({ wire, width }: Flight, index: number): Buffer {
+  return wire.subarray(index * width, (index + 1) * width);
+}
+
+/** The same volley in segments that every path takes, of which none has left; its marks are used again. */
+export function shorter(old: Flight, pool: MarksPool): Flight {
+  const wire = recutVolley(old.wire, old.width, SEGMENT_BYTES);
+  const count = Math.ceil(wire.length / SEGMENT_BYTES);
+  pool.give(old.marks);
+  return { ...old, wire, width: SEGMENT_BYTES, count, marks: pool.take(count, 0), repeated: true };
 }

@@ -59,3 +59,15 @@ export const REORDER_MS = 1;
 export const PROBE_SLACK_MS = 15;
 export const PROBE_MAX_MS = 3_000;
 export const PROBES = 2;
+
+/**
+ * RFC 8899: sizes that are tried, those of Ethernet with IPv4 and IPv6, of PPPoE, WireGuard and other tunnels; when there is
+ * a use for them, so often, at so long intervals, and all of it again after so long.
+ */
+export const WIDTHS = [1472, 1452, 1412, 1372, 1332, 1272] as const;
+export const WIDTH_AFTER_SEGMENTS = 64;
+export const WIDTH_TRIES = 3;
+export const WIDTH_TRY_MS = 1_000;
+export const WIDTH_AGAIN_MS = 600_000;
+/** So many bytes lost in wide segments, none of which arrived in between, are no chance but the path's end. */
+export const WIDTH_LOST_BYTES = 256 * 1024;

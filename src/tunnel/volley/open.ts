@@ -1,8 +1,14 @@
 import type { RemoteInfo } from 'node:dgram';
 import type { Take } from '../../util/drain.js';
-import { asSeenFrom, type Endpoint, sameEndpoint } from '../../util/endpoint.js';
+import { asSeenFrom, type Endpoint, familyOf, sameEndpoint } from '../../util/endpoint.js';
 import { bindOffloaded, type OffloadedSocket } from '../../util/offload.js';
-import { framePacket, type PacketTaker, readPackets, SEGMENT_BYTES } from '../../wire/volley.js';
+import {
+  framePacket,
+  type PacketTaker,
+  readPackets,
+  SEGMENT_BYTES,
+  SEGMENT_MAX_BYTES,
+} from '../../wire/volley.js';
 import type { Carrier, DatagramPort } from '../carrier.js';
 import { keepable, type PunchedPort, takeOver } from '../punched-port.js';
 import { VOLLEY_QUEUE_BYTES, VOLLEY_SOCKET_BYTES } from './limits.js';
@@ -10,6 +16,7 @@ import { VolleyStream } from './stream.js';
 
 /** What a kernel says of datagrams longer than the path's limit, cut by itself or not. */
 const TOO_LONG = ['EMSGSIZE', 'EINVAL'];
+const IPV6_MORE_BYTES = 20;
 
 /**
  * The carrier over UDP where both sides' kernels cut and join datagrams: one system call sends what one encryption
@@ -35,6 +42,7 @@ export async function openVolleys({ local, peer, keys, release }: PunchedPort): 
     () => stream.settle(),
   );
   wire.onRoom = () => stream.resume();
+  wire.onNarrow = () => stream.narrow();
   const datagrams: DatagramPort = {
     send: (data) => wire.sendDatagram(framePacket('datagram', data)),
     subscribe: (listener) => void listeners.push(listener),
@@ -61,6 +69,9 @@ class VolleyWire {
   readonly room: number;
   /** The kernel takes more again, which it did not before. */
   onRoom: () => void = () => {};
+  /** The kernel refuses segments for they are too wide, which it did not before. */
+  onNarrow: () => void = () => {};
+  readonly widest: number;
   /** The path takes no datagram of SEGMENT_BYTES: they go in fragments, one by one. */
   #narrow = false;
   #full = false;
@@ -69,6 +80,7 @@ class VolleyWire {
   constructor(offloaded: OffloadedSocket, peer: Endpoint) {
     this.#offloaded = offloaded;
     this.#peer = peer;
+    this.widest = familyOf(peer) === 6 ? SEGMENT_MAX_BYTES - IPV6_MORE_BYTES : SEGMENT_MAX_BYTES;
     // Linux counts its own bookkeeping, and doubles what one asks for in return (socket(7)).
     this.room = offloaded.socket.getRecvBufferSize() / 2;
     offloaded.socket.on('error', () => {});
@@ -97,13 +109,21 @@ class VolleyWire {
     });
   }
 
-  sendSegments(wire: Buffer): boolean {
+  sendSegments(wire: Buffer, width: number): boolean {
     if (this.#closed) return false;
     const { socket } = this.#offloaded;
-    if (this.#narrow) this.#sendSingly(wire);
-    else this.#sendAtOnce(wire);
+    if (this.#narrow) this.#sendSingly(wire, width);
+    else this.#sendAtOnce(wire, width);
     this.#full = socket.getSendQueueSize() >= VOLLEY_QUEUE_BYTES;
     return !this.#full;
+  }
+
+  sendProbe(sealed: Buffer): void {
+    if (this.#closed || this.#narrow) return;
+    this.#offloaded.cut(0);
+    this.#offloaded.inOnePiece(true);
+    this.#send(framePacket('probe', sealed), () => {});
+    this.#offloaded.inOnePiece(false);
   }
 
   sendReport(sealed: Buffer): void {
@@ -122,21 +142,24 @@ class VolleyWire {
     return this.#closed;
   }
 
-  #sendAtOnce(wire: Buffer): void {
-    this.#offloaded.cut(SEGMENT_BYTES);
+  #sendAtOnce(wire: Buffer, width: number): void {
+    this.#offloaded.cut(width);
     this.#send(wire, (error) => {
       if (error && TOO_LONG.includes(error.code ?? '')) {
-        this.#narrow = true;
-        this.#offloaded.fragment();
+        if (width > SEGMENT_BYTES) this.onNarrow();
+        else {
+          this.#narrow = true;
+          this.#offloaded.fragment();
+        }
       }
       this.#sent();
     });
   }
 
-  #sendSingly(wire: Buffer): void {
+  #sendSingly(wire: Buffer, width: number): void {
     this.#offloaded.cut(0);
-    for (let at = 0; at < wire.length; at += SEGMENT_BYTES) {
-      this.#send(wire.subarray(at, at + SEGMENT_BYTES), () => this.#sent());
+    for (let at = 0; at < wire.length; at += width) {
+      this.#send(wire.subarray(at, at + width), () => this.#sent());
     }
   }
 

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { Alarm } from '../../util/alarm.js';
 import { DatagramOpener, DatagramSealer } from '../../wire/tunnel-datagram.js';
 import type { TunnelKeys } from '../../wire/tunnel-keys.js';
-import type { Segment } from '../../wire/volley.js';
+import { SEGMENT_BYTES, type Segment } from '../../wire/volley.js';
 import { decodeReport, encodeReport } from '../../wire/volley-report.js';
 import type { ByteStream, CarrierStats } from '../carrier.js';
 import { Arrivals } from './arrivals.js';
@@ -19,7 +19,10 @@ import {
   REPORT_SHARE,
   VOLLEY_FULL_BYTES,
   VOLLEY_ROOM_BYTES,
+  WIDTH_LOST_BYTES,
 } from './limits.js';
+
+import { Width } from './width.js';
 
 /** Channels of the sealed reports. */
 const STATE = 0;
@@ -27,10 +30,14 @@ const GONE = 1;
 
 /** Where a stream of volleys sends; `room` is what the kernel keeps for us. */
 export interface VolleyPort {
-  /** One or more segments of equal length but the last. False if the kernel takes no more for now. */
-  sendSegments(wire: Buffer): boolean;
+  /** One or more segments of `width` bytes but the last. False if the kernel takes no more for now. */
+  sendSegments(wire: Buffer, width: number): boolean;
   sendReport(sealed: Buffer): void;
+  /** In one piece or not at all. */
+  sendProbe(sealed: Buffer): void;
   readonly room: number;
+  /** Bytes of the widest segment that may be tried. */
+  readonly widest: number;
 }
 
 /**
@@ -41,6 +48,7 @@ export class VolleyStream extends EventEmitter implements ByteStream {
   readonly #port: VolleyPort;
   readonly #departures: Departures;
   readonly #arrivals: Arrivals;
+  readonly #width: Width;
   readonly #sealer: DatagramSealer;
   readonly #opener: DatagramOpener;
   #serial = 0;
@@ -69,6 +77,9 @@ export class VolleyStream extends EventEmitter implements ByteStream {
     this.#departures = new Departures(send.volleys.volley, send.volleys.token);
     this.#arrivals = new Arrivals(receive.volleys.volley, receive.volleys.token);
     this.#sealer = new DatagramSealer(send.volleys.report);
+    this.#width = new Width(port.widest, (channel, payload) => {
+      port.sendProbe(this.#sealer.seal(channel, payload));
+    });
     this.#opener = new DatagramOpener(receive.volleys.report);
   }
 
@@ -120,7 +131,7 @@ export class VolleyStream extends EventEmitter implements ByteStream {
     this.#reportSoon();
   }
 
-  /** A report came from the peer's address. */
+  /** A report, or a probe of the path or its answer, came from the peer's address. */
   report(sealed: Buffer): void {
     if (this.#closed) return;
     const opened = this.#opener.open(sealed);
@@ -130,7 +141,12 @@ export class VolleyStream extends EventEmitter implements ByteStream {
       this.#close();
       return;
     }
-    const report = opened.channel === STATE ? decodeReport(opened.payload) : undefined;
+    if (opened.channel !== STATE) {
+      this.#width.take(opened);
+      this.#departures.width = this.#width.known;
+      return;
+    }
+    const report = decodeReport(opened.payload);
     try {
       if (!report) throw new RangeError('reports what is no report');
       const now = performance.now();
@@ -143,8 +159,17 @@ export class VolleyStream extends EventEmitter implements ByteStream {
       this.destroy();
       return;
     }
-    this.#pump();
+    if (this.#departures.wideLost > WIDTH_LOST_BYTES) this.narrow();
+    else this.#pump();
     this.#closeIfDone();
+  }
+
+  /** The path, or the own network, takes no more what it took: segments are cut shorter. */
+  narrow(): void {
+    if (this.#closed || this.#departures.width === SEGMENT_BYTES) return;
+    this.#width.shrank();
+    this.#departures.recut();
+    this.#pump();
   }
 
   /** The kernel takes more again. */
@@ -214,11 +239,12 @@ export class VolleyStream extends EventEmitter implements ByteStream {
     const burst = BURST_MS * rate;
     if (departures.inFlight === 0) this.#quietSince = now;
     while (departures.hasMore && this.#tokens > 0) {
-      const wire = departures.next(now, Math.max(this.#tokens, burst));
-      if (!wire) break;
-      this.#tokens -= wire.length;
-      if (!this.#port.sendSegments(wire)) break;
+      const next = departures.next(now, Math.max(this.#tokens, burst));
+      if (!next) break;
+      this.#tokens -= next.wire.length;
+      if (!this.#port.sendSegments(next.wire, next.width)) break;
     }
+    this.#width.look(now, departures.sent, departures.bandwidth.rttMs);
     if (!departures.hasMore) departures.bandwidth.idles(departures.inFlight);
     this.#arm(now);
     if (this.#full && departures.waiting < VOLLEY_ROOM_BYTES) {
@@ -250,9 +276,12 @@ export class VolleyStream extends EventEmitter implements ByteStream {
     if (departures.inFlight > 0 && now >= this.#quietSince + this.#patience()) {
       this.#quietSince = now;
       this.#probes += 1;
-      if (this.#probes > PROBES) departures.giveUp();
+      if (this.#probes > PROBES) {
+        departures.giveUp();
+        this.narrow();
+      }
       const probe = departures.probe(now);
-      if (probe) this.#port.sendSegments(probe);
+      if (probe) this.#port.sendSegments(probe.wire, probe.width);
     }
     this.#pump();
   }

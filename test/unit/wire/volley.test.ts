@@ -5,10 +5,13 @@ import {
   framePacket,
   openVolley,
   readPackets,
+  recutVolley,
+  SEALED_BYTES,
   SEGMENT_BYTES,
   type Segment,
   VOLLEY_BYTES,
   volleyBytes,
+  WIRE_BYTES,
   writeVolley,
 } from '../../../src/wire/volley.js';
 import { decodeReport, encodeReport, type ReportPart } from '../../../src/wire/volley-report.js';
@@ -65,6 +68,60 @@ test('a volley of any size comes back, in segments that are as long as the first
       expect(open(wire, number)?.equals(plain)).toBe(true);
     }),
     { numRuns: 60 },
+  );
+});
+
+test('in segments of any width it is the same volley, also when it is cut anew', () => {
+  const sizes = fc.oneof(fc.integer({ min: 0, max: 4000 }), fc.integer({ min: 0, max: VOLLEY_BYTES }));
+  fc.assert(
+    fc.property(sizes, fc.constantFrom(1472, 1452, 1412, 1372, 1332, 1272), (bytes, width) => {
+      const plain = randomBytes(bytes);
+      const wire = Buffer.alloc(volleyBytes(bytes, width));
+      writeVolley(wire, KEY, { token: 7, number: 2 ** 33 }, [plain], width);
+      expect(wire.length).toBeLessThanOrEqual(WIRE_BYTES);
+      const again = recutVolley(wire, width, SEGMENT_BYTES);
+      const narrow = Buffer.alloc(volleyBytes(bytes));
+      writeVolley(narrow, KEY, { token: 7, number: 2 ** 33 }, [plain]);
+      expect(again.equals(narrow)).toBe(true);
+      for (const [one, longest] of [
+        [wire, width],
+        [again, SEGMENT_BYTES],
+      ] as const) {
+        const parts = segments(one);
+        expect(parts.map(({ head }) => head.index)).toEqual(parts.map((_, i) => i));
+        expect(parts).toHaveLength(Math.ceil(one.length / longest));
+        const sized = parts.slice(0, -1).every(({ head, payload }) => payload.length === head.share);
+        expect(sized).toBe(true);
+        expect(open(one, 2 ** 33)?.equals(plain)).toBe(true);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('no header makes a volley longer than they get', () => {
+  fc.assert(
+    fc.property(
+      fc.nat(255),
+      fc.nat(255),
+      fc.nat(2000),
+      fc.integer({ min: 18, max: 1600 }),
+      (index, count, share, length) => {
+        const data = Buffer.alloc(length);
+        data[0] = 0xac;
+        data.writeUInt16BE(length, 1);
+        data[13] = index;
+        data[14] = count;
+        data.writeUInt16BE(share, 15);
+        for (const { head, payload } of packetsOf(data)) {
+          if (!head) throw new Error('no segment');
+          expect(head.index * head.share + payload.length).toBeLessThanOrEqual(SEALED_BYTES);
+          expect((head.count - 1) * head.share).toBeLessThan(SEALED_BYTES);
+          expect(payload.length).toBeLessThanOrEqual(1455);
+        }
+      },
+    ),
+    { numRuns: 2_000 },
   );
 });
 

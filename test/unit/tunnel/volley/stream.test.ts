@@ -149,10 +149,10 @@ test('what is a little longer than a volley goes as one, and the rest joins what
   const send = (): number[] => {
     const counts: number[] = [];
     for (;;) {
-      const wire = departures.next(now, 1e6);
-      if (!wire) return counts;
+      const sent = departures.next(now, 1e6);
+      if (!sent) return counts;
       next += 1;
-      counts.push(wire[14] as number);
+      counts.push(sent.wire[14] as number);
     }
   };
   const arrives = () => {
@@ -261,7 +261,7 @@ test('a peer that reports what was never sent is not believed any further', () =
 test('segments of volleys that never become whole take bounded memory, and no place from the next one', () => {
   const arrivals = new Arrivals(Buffer.alloc(32), 1);
   const begin = (number: number): Segment => ({
-    ...{ token: 1, number, index: 1, count: SEGMENTS_MAX },
+    ...{ token: 1, number, index: 1, count: SEGMENTS_MAX, share: 1185 },
     ...{ data: Buffer.alloc(1185), from: 0, to: 1185 },
   });
   for (let number = 1023; number >= 0; number--) arrivals.take(begin(number));
