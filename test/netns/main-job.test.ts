@@ -1,22 +1,17 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseName } from '../../src/identity/names.js';
-import { exportIdentity, trustIdentity } from '../../src/identity/onboarding.js';
 import { AWL, AwlProcess } from '../support/awl.js';
 import { pings } from '../support/hook.js';
-import { storedIdentity } from '../support/key-store.js';
 import { Lab } from '../support/lab.js';
+import { LabPair } from '../support/lab-awl.js';
 import { LabMail, ROOT } from '../support/lab-mail.js';
 import { needs } from '../support/needs.js';
-import { tempDir } from '../support/tmp.js';
 
 const ready = needs(
   ...['root', 'ip', 'nft', 'python3', 'dovecot', 'exim4', 'openssl'],
   ...['openvpn', 'wg', 'wireguard-go', 'ping'],
 );
-const ALICE = 'alice@awl.test/laptop';
-const BOB = 'bob@awl.test/nas';
-const PAYLOAD = join(ROOT, 'scripts/demo-payload.mjs');
+const USERS = { a: 'alice', b: 'bob' } as const;
 
 /**
  *   a -- NAT (port-restricted) -- 6 routers -- NAT (port-restricted) -- b
@@ -26,15 +21,10 @@ const PAYLOAD = join(ROOT, 'scripts/demo-payload.mjs');
 describe.skipIf(!ready)('the main job through two kernel NATs over real e-mail', () => {
   let lab: Lab;
   let mail: LabMail;
-  let repos: Record<'a' | 'b', string>;
+  let pair: LabPair;
 
   beforeAll(async () => {
-    const folder = tempDir();
-    repos = { a: join(folder, 'a'), b: join(folder, 'b') };
-    await storedIdentity(repos.a, parseName(ALICE));
-    await storedIdentity(repos.b, parseName(BOB));
-    await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(ALICE)));
-    await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(BOB)));
+    pair = await LabPair.make();
     lab = await Lab.up('job', { a: 'port-restricted', b: 'port-restricted', hops: 6 });
     mail = await LabMail.start(lab);
     new AwlProcess(
@@ -46,39 +36,17 @@ describe.skipIf(!ready)('the main job through two kernel NATs over real e-mail',
     await lab?.down();
   });
 
-  function awl(role: 'a' | 'b', ...args: string[]): AwlProcess {
-    const [host, peer, user] = role === 'a' ? [ALICE, BOB, 'alice' as const] : [BOB, ALICE, 'bob' as const];
-    const state = tempDir();
-    return new AwlProcess(
-      lab.spawn(
-        role,
-        process.execPath,
-        [
-          AWL,
-          '--json',
-          '--app-id=test',
-          `--app-repo=${repos[role]}`,
-          `--host-info=${host}`,
-          `--peer-info=${peer}`,
-          '--stun-server=192.0.2.10',
-          `--state-dir=${state}`,
-          '--log-level=debug',
-          ...mail.flags(user),
-          ...args,
-        ],
-        { env: { ...process.env, AWL_WG_USERSPACE: '1' } },
-      ),
-    );
-  }
-  const exec = (mode: string) => [
-    `--exec-command=${process.execPath}`,
-    `--exec-args='${PAYLOAD}' ${mode} %innerip% %innerport% %peerip% %peerport%`,
-  ];
+  const start = (people: LabPair, role: 'a' | 'b', args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
+    const line = people.line(role, '--rendezvous=email', '--json', '--stun-server=192.0.2.10', ...args);
+    return new AwlProcess(lab.spawn(role, process.execPath, line, { env: { ...process.env, ...env } }));
+  };
+  const awl = (role: 'a' | 'b', ...args: string[]) =>
+    start(pair, role, ['--log-level=debug', ...mail.flags(USERS[role]), ...args], { AWL_WG_USERSPACE: '1' });
 
   test('payloads on both sides talk over the punched path, and awl reports both exit statuses', async () => {
-    const bob = awl('b', '--accept', '--once', ...exec('echo'));
+    const bob = awl('b', '--accept', '--once', ...pair.exec('echo'));
     await bob.event('listening');
-    const alice = awl('a', ...exec('hello'));
+    const alice = awl('a', ...pair.exec('hello'));
     expect(await alice.ended, alice.output).toBe(0);
     expect(await bob.ended, bob.output).toBe(0);
     expect(alice.output).toContain('hello: 3 datagrams went there and back');
@@ -116,10 +84,10 @@ describe.skipIf(!ready)('the main job through two kernel NATs over real e-mail',
   });
 
   test('an acceptor serves one invitation after another and stops cleanly on SIGTERM', async () => {
-    const bob = awl('b', '--accept', ...exec('echo'));
+    const bob = awl('b', '--accept', ...pair.exec('echo'));
     await bob.event('listening');
     for (let round = 0; round < 2; round++) {
-      const alice = awl('a', ...exec('hello'));
+      const alice = awl('a', ...pair.exec('hello'));
       expect(await alice.ended, alice.output).toBe(0);
     }
     bob.stop('SIGTERM');
@@ -128,53 +96,18 @@ describe.skipIf(!ready)('the main job through two kernel NATs over real e-mail',
   });
 
   test('with nobody there the initiator says so with its own status', async () => {
-    const alice = new AwlProcess(
-      lab.spawn(
-        'a',
-        process.execPath,
-        [
-          AWL,
-          '--app-id=nobody',
-          `--app-repo=${repos.a}`,
-          `--host-info=${ALICE}`,
-          `--peer-info=${BOB}`,
-          '--stun-server=192.0.2.10',
-          `--state-dir=${tempDir()}`,
-          ...mail.flags('alice'),
-          '--exec-command=true',
-        ],
-        { env: { ...process.env, PLEXUS_RESPONSE_TIMEOUT: '1500' } },
-      ),
-    );
+    const alone = ['--app-id=nobody', ...mail.flags('alice'), '--exec-command=true'];
+    const alice = start(pair, 'a', alone, { PLEXUS_RESPONSE_TIMEOUT: '1500' });
     expect(await alice.ended).toBe(68);
     expect(alice.output).toMatch(/PEER_NO_ANSWER.*\n.*hint/i);
   });
 
   test('one mail account serves both sides', async () => {
-    const one = { a: join(tempDir(), 'a'), b: join(tempDir(), 'b') };
-    const names = { a: 'alice@awl.test/laptop', b: 'alice@awl.test/nas' };
-    await storedIdentity(one.a, parseName(names.a));
-    await storedIdentity(one.b, parseName(names.b));
-    await trustIdentity(one.b, await exportIdentity(one.a, parseName(names.a)));
-    await trustIdentity(one.a, await exportIdentity(one.b, parseName(names.b)));
-    const start = (role: 'a' | 'b', ...args: string[]) =>
-      new AwlProcess(
-        lab.spawn(role, process.execPath, [
-          AWL,
-          '--json',
-          '--app-id=one',
-          `--app-repo=${one[role]}`,
-          `--host-info=${names[role]}`,
-          `--peer-info=${names[role === 'a' ? 'b' : 'a']}`,
-          '--stun-server=192.0.2.10',
-          `--state-dir=${tempDir()}`,
-          ...mail.flags('alice'),
-          ...args,
-        ]),
-      );
-    const bob = start('b', '--accept', '--once', ...exec('echo'));
+    const one = await LabPair.make({ a: 'alice@awl.test/laptop', b: 'alice@awl.test/nas' });
+    const account = ['--app-id=one', ...mail.flags('alice')];
+    const bob = start(one, 'b', [...account, '--accept', '--once', ...one.exec('echo')]);
     await bob.event('listening');
-    const alice = start('a', ...exec('hello'));
+    const alice = start(one, 'a', [...account, ...one.exec('hello')]);
     expect(await alice.ended, alice.output).toBe(0);
     expect(await bob.ended, bob.output).toBe(0);
   });

@@ -7,25 +7,29 @@ import type { Lab } from './lab.js';
 import { ROOT } from './lab-mail.js';
 import { tempDir } from './tmp.js';
 
+type Names = Readonly<Record<'a' | 'b', string>>;
+
 export const NAMES = { a: 'alice@awl.test/laptop', b: 'bob@awl.test/nas' } as const;
 const PAYLOAD = join(ROOT, 'scripts/demo-payload.mjs');
 
 /** Two people who trust each other, letters over a folder unless another rendezvous is named, and the lab's roles to run them in. */
 export class LabPair {
+  readonly #names: Names;
   readonly #repos: Readonly<Record<'a' | 'b', string>>;
   readonly #letters = tempDir();
 
-  private constructor(repos: Record<'a' | 'b', string>) {
+  private constructor(names: Names, repos: Record<'a' | 'b', string>) {
+    this.#names = names;
     this.#repos = repos;
   }
 
-  static async make(): Promise<LabPair> {
+  static async make(names: Names = NAMES): Promise<LabPair> {
     const folder = tempDir();
     const repos = { a: join(folder, 'a'), b: join(folder, 'b') };
-    for (const who of ['a', 'b'] as const) await storedIdentity(repos[who], parseName(NAMES[who]));
-    await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(NAMES.a)));
-    await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(NAMES.b)));
-    return new LabPair(repos);
+    for (const who of ['a', 'b'] as const) await storedIdentity(repos[who], parseName(names[who]));
+    await trustIdentity(repos.b, await exportIdentity(repos.a, parseName(names.a)));
+    await trustIdentity(repos.a, await exportIdentity(repos.b, parseName(names.b)));
+    return new LabPair(names, repos);
   }
 
   /** Where the letters lie. */
@@ -41,8 +45,9 @@ export class LabPair {
   /** A command line of awl as `who`; what is not said is as a user would leave it. */
   line(who: 'a' | 'b', ...args: string[]): string[] {
     const peer = who === 'a' ? 'b' : 'a';
-    const line = [AWL, '--app-id=test', `--app-repo=${this.#repos[who]}`];
-    line.push(`--host-info=${NAMES[who]}`, `--peer-info=${NAMES[peer]}`, `--state-dir=${tempDir()}`);
+    const line = [AWL, `--app-repo=${this.#repos[who]}`, `--state-dir=${tempDir()}`];
+    line.push(`--host-info=${this.#names[who]}`, `--peer-info=${this.#names[peer]}`);
+    if (!args.some((arg) => arg.startsWith('--app-id='))) line.push('--app-id=test');
     if (!args.some((arg) => arg.startsWith('--rendezvous='))) line.push(`--file-dir=${this.#letters}`);
     return [...line, ...args];
   }
