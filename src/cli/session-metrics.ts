@@ -8,6 +8,7 @@ const TUNNEL: readonly (readonly [name: string, read: (tunnel: TunnelStatus) => 
   ['awl_tunnel_send_bytes_per_second', ({ sendRate }) => sendRate],
   ['awl_tunnel_receive_bytes_per_second', ({ receiveRate }) => receiveRate],
   ['awl_tunnel_rtt_seconds', ({ rttMs }) => (rttMs === undefined ? undefined : rttMs / 1000)],
+  ['awl_tunnel_bad_packets', ({ bad }) => bad],
   ['awl_tunnel_loss_ratio', ({ loss }) => loss],
   ['awl_tunnel_channels', ({ channels }) => channels],
   ['awl_tunnel_channels_opened_total', ({ opened }) => opened],

@@ -68,6 +68,7 @@ function trafficText(tunnel: TunnelStatus): string {
     reconnects,
     moves,
     maxDatagram,
+    bad = 0,
   } = tunnel;
   const words = [
     `sent ${bytesText(sent)} (${bytesText(sendRate)}/s)`,
@@ -76,6 +77,7 @@ function trafficText(tunnel: TunnelStatus): string {
     ...(refused > 0 ? [`${refused} refused`] : []),
     ...(maxDatagram === undefined ? [] : [`datagrams up to ${maxDatagram} B`]),
     loss === undefined ? 'loss not known' : `loss ${(loss * 100).toFixed(1)} %`,
+    ...(bad > 0 ? [countText(bad, 'bad packet')] : []),
     ...(reconnects > 0 ? [countText(reconnects, 'reconnect')] : []),
     ...(moves > 0 ? [countText(moves, 'move')] : []),
   ];

@@ -25,6 +25,8 @@ export interface CarrierStats {
   /** Packets sent, and how many of them were repetitions: their share is the loss. */
   readonly packets?: number;
   readonly repeated?: number;
+  /** Packets that claimed to be the peer's and were not, were damaged, or of no more use. */
+  readonly bad?: number;
 }
 
 /**

@@ -13,6 +13,8 @@ export interface TunnelStats {
   /** Packets of the carrier in use, and how many of them were sent again: their share is the loss. */
   readonly packets?: number;
   readonly repeated?: number;
+  /** Packets that came to the carrier in use and were forged, damaged, or of no more use; absent where it cannot tell. */
+  readonly bad?: number;
   /** Connections and UDP flows that are open now, were opened in all, and were refused to the peer. */
   readonly channels: number;
   readonly opened: number;

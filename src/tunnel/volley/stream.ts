@@ -106,7 +106,12 @@ export class VolleyStream extends EventEmitter implements ByteStream {
 
   stats(): CarrierStats {
     const { bandwidth, sent, repeated } = this.#departures;
-    return { ...(bandwidth.measured && { rttMs: bandwidth.rttMs }), packets: sent, repeated };
+    return {
+      ...(bandwidth.measured && { rttMs: bandwidth.rttMs }),
+      packets: sent,
+      repeated,
+      bad: this.#arrivals.bad + this.#opener.bad,
+    };
   }
 
   /** A segment came from the peer's address; {@link settle} is to be called behind the last of those that came at once. */

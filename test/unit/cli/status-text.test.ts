@@ -43,6 +43,7 @@ const SESSION: SessionStatus = {
     replayedDatagrams: 0,
     tooLarge: 0,
     maxDatagram: 1342,
+    bad: 7,
     imports: ['127.0.0.1:2222'],
     offered: ['tcp:127.0.0.1:22'],
   },
@@ -68,7 +69,7 @@ test('a person reads who, how, how fast and since when', () => {
   last failure 1 min ago: HANDSHAKE_TIMEOUT: no datagram came through
   a1b2c3 alice@example.org/laptop: tunnel, up 5 min 5 s, rtt 34 ms
     udp, reflexive, peer confirmed, set up in 312 ms: 10.0.0.2:4000 (seen as 192.0.2.1:4000) to 198.51.100.7:5000
-    sent 12 MB (1.2 MB/s), received 900 B (0 B/s), 3 channels of 12, 1 refused, datagrams up to 1342 B, loss 1.2 %, 2 reconnects, 1 move
+    sent 12 MB (1.2 MB/s), received 900 B (0 B/s), 3 channels of 12, 1 refused, datagrams up to 1342 B, loss 1.2 %, 7 bad packets, 2 reconnects, 1 move
     listens on 127.0.0.1:2222
     the peer exports tcp:127.0.0.1:22
 `,

@@ -83,6 +83,8 @@ test('forged segments of all kinds cost repetitions and no byte', () => {
   carries(path, 400_000, 60_000);
   expect(forged).toBeGreaterThan(100);
   expect(path.a.stats().repeated).toBeGreaterThan(0);
+  // What is merely old is no forgery to tell from a repetition.
+  expect(path.b.stats().bad).toBeGreaterThan(10);
 });
 
 test('forged, repeated and old reports change nothing', () => {
