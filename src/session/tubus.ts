@@ -1,8 +1,7 @@
 import { formatName } from '../identity/names.js';
 import { silentLogger } from '../log.js';
 import type { TunnelStats } from '../tunnel/stats.js';
-import type { TubusStats } from '../tunnel/tubus/types.js';
-import { runWormhole } from '../tunnel/wormhole/run.js';
+import { runWormhole, type WormholeStats } from '../tunnel/wormhole/run.js';
 import { formatEndpoint } from '../util/endpoint.js';
 import { formatHostPort, type HostPort } from '../util/host-port.js';
 import type { Passage } from './passage.js';
@@ -29,7 +28,7 @@ export async function runTubus(passage: Passage, use: TubusUse, settings: Sessio
   const peer = formatName(passage.peer);
   log.warning(`tubus neither encrypts nor authenticates: let TLS or ssh run inside the tunnel to ${peer}`);
   const signal = settings.signal ?? new AbortController().signal;
-  let read: () => TubusStats = () => NOTHING;
+  let read: () => WormholeStats = () => NOTHING;
   const unwatch = settings.board?.watch(session, () => statsOf(read()));
   try {
     await runWormhole({
@@ -58,25 +57,29 @@ export async function runTubus(passage: Passage, use: TubusUse, settings: Sessio
   return 0;
 }
 
-const NOTHING: TubusStats = {
+const NOTHING: WormholeStats = {
   sent: 0,
   received: 0,
+  moves: 0,
   retransmitted: 0,
   rttMs: undefined,
   strangers: 0,
   beyond: 0,
   duplicates: 0,
+  clients: { open: 0, opened: 0, refused: 0 },
 };
 
 /** In the words of the other tunnel, as far as tubus counts them. */
-function statsOf({ sent, received, rttMs, strangers }: TubusStats): TunnelStats {
+function statsOf({ sent, received, rttMs, ...more }: WormholeStats): TunnelStats {
+  const { open, opened, refused } = more.clients;
   return {
     state: 'open',
     path: 'udp (tubus)',
     sent,
     received,
     ...(rttMs !== undefined && { rttMs }),
-    ...{ channels: 0, opened: 0, refused: 0, reconnects: 0, moves: 0, kept: 0, strays: strangers },
+    ...{ packets: more.moves, repeated: more.retransmitted, bad: more.strangers + more.beyond },
+    ...{ channels: open, opened, refused, reconnects: 0, moves: 0, kept: 0, strays: 0 },
     ...{ datagramsSent: 0, datagramsReceived: 0, badDatagrams: 0, replayedDatagrams: 0, tooLarge: 0 },
   };
 }

@@ -4,6 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { tunnelSettings as cliTunnel } from '../../src/cli/tunnel-settings.js';
 import { silentLogger } from '../../src/log.js';
 import { accept } from '../../src/session/acceptor.js';
+import { StatusBoard } from '../../src/session/board.js';
 import { invite } from '../../src/session/initiator.js';
 import type { Passage } from '../../src/session/passage.js';
 import { runAcceptor, runInitiator } from '../../src/session/run.js';
@@ -60,10 +61,15 @@ test('an export meets a wormhole that imports; downloads arrive whole', async ()
   const made = await world();
   const [a, b] = [made.machines[0]!, made.machines[1]!];
   const stop = new AbortController();
+  const board = new StatusBoard({ mode: 'accept', app: 'test', host: 'bob', peer: 'alice' });
   const bob = runAcceptor(
     made.settings(b, a, {
       tunnel: tunnel({ purpose: 'export', service: { host: HOST, port }, masked: true }),
-      ...{ once: true, signal: stop.signal },
+      ...{ once: true, signal: stop.signal, board },
+      onEvent: (event) => {
+        b.events.push(event);
+        board.take(event);
+      },
     }),
   );
   await until('listening', () => b.events.some(({ event }) => event === 'listening'));
@@ -74,6 +80,12 @@ test('an export meets a wormhole that imports; downloads arrive whole', async ()
   });
   await until('linked', () => imported > 0);
   expect((await ask(imported, 'GET')).equals(data)).toBe(true);
+  const shown = () => board.snapshot().sessions[0]?.tunnel;
+  await expect.poll(() => shown()?.channels).toBe(0);
+  expect(shown()).toMatchObject({ path: 'udp (tubus)', opened: 1, refused: 0, bad: 0 });
+  expect(shown()?.sent).toBeGreaterThan(data.length);
+  // On loopback hardly anything is lost, but a busy machine repeats what it need not.
+  expect(shown()?.loss).toBeLessThan(1);
   expect(b.lines.join('')).toContain('neither encrypts nor authenticates');
   stop.abort();
   expect(await bob).toBe(0);

@@ -83,8 +83,9 @@ export class TubusMachine {
   }
 
   get stats(): TubusStats {
-    const { sent, retransmitted } = this.#outgoing;
-    return { ...this.#counts, sent, retransmitted, received: this.#incoming.received, rttMs: this.#pace.rtt };
+    const { sent, moves, retransmitted } = this.#outgoing;
+    const { received } = this.#incoming;
+    return { ...this.#counts, sent, moves, retransmitted, received, rttMs: this.#pace.rtt };
   }
 
   /** Queues bytes; dropped once the connection has ended or is being closed. Whoever writes heeds {@link canWrite}. */

@@ -23,6 +23,8 @@ export class Outgoing {
   /** Offset of the first byte that was never sent. */
   #next = 0;
   #edge = 0;
+  /** Sendings of moves, and those of them that were repetitions. */
+  moves = 0;
   retransmitted = 0;
 
   constructor(limits: TubusLimits, pace: Pace) {
@@ -83,6 +85,7 @@ export class Outgoing {
       flying.attempts += 1;
       flying.dueAt = now + this.#pace.gap(flying.attempts);
       this.#pace.shrink(now);
+      this.moves += 1;
       this.retransmitted += 1;
       return flying.move;
     }
@@ -94,6 +97,7 @@ export class Outgoing {
     const allowed = Math.min(this.#unsentBytes, this.#edge - this.#next, capacity);
     if (allowed <= 0 || allowed > room || this.#flying.size >= this.#pace.window) return undefined;
     const move: Move = { type: 'move', offset: this.#next, data: this.#take(allowed) };
+    this.moves += 1;
     this.#next += allowed;
     this.#unsentBytes -= allowed;
     this.#flyingBytes += allowed;

@@ -19,7 +19,8 @@ export interface TubusStats extends Readonly<TubusCounts> {
   /** Stream bytes sent and received in order. */
   readonly sent: number;
   readonly received: number;
-  /** Moves sent again. */
+  /** Moves sent, and those of them that were sent again. */
+  readonly moves: number;
   readonly retransmitted: number;
   readonly rttMs: number | undefined;
 }

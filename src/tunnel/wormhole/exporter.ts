@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import type { Logger } from '../../log.js';
 import { formatHostPort, type HostPort } from '../../util/host-port.js';
 import { WORMHOLE_TCP_CONNECT_MS } from '../../wire/tubus-constants.js';
-import { WormholeMux, type WormholeStream } from './mux.js';
+import { type ClientCounts, WormholeMux, type WormholeStream } from './mux.js';
 
 /** The exporting end: opens a TCP connection to the one service for each client of the importer, until the tunnel ends. */
 export async function exportService(
@@ -10,6 +10,7 @@ export async function exportService(
   service: HostPort,
   log: Logger,
   clientsMax?: number,
+  counts?: ClientCounts,
 ): Promise<void> {
   let nextId = 0;
   const open = (id: number) => {
@@ -17,6 +18,7 @@ export async function exportService(
     if (id !== nextId) return;
     nextId = (id + 1) >>> 0;
     if (mux.isFull) {
+      mux.counts.refused += 1;
       log.warning('too many clients at once: one was refused');
       void mux.sendClose(id).catch(() => {});
       return;
@@ -35,6 +37,6 @@ export async function exportService(
     });
     mux.add(id, socket);
   };
-  const mux = new WormholeMux(connection, log, open, clientsMax);
+  const mux = new WormholeMux(connection, log, open, clientsMax, counts);
   await mux.run();
 }

@@ -3,7 +3,7 @@ import { AwlError, errorText } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import { formatHostPort, type HostPort } from '../../util/host-port.js';
 import { WORMHOLE_CLIENTS_MAX } from '../../wire/tubus-constants.js';
-import { WormholeMux, type WormholeStream } from './mux.js';
+import { type ClientCounts, WormholeMux, type WormholeStream } from './mux.js';
 
 /** The importing end: a TCP listener whose clients reach the service of the other side. */
 export class WormholeImporter {
@@ -47,8 +47,8 @@ export class WormholeImporter {
   }
 
   /** Serves until the tunnel ends and every client has what arrived for it. */
-  async serve(connection: WormholeStream): Promise<void> {
-    const mux = new WormholeMux(connection, this.#log);
+  async serve(connection: WormholeStream, counts?: ClientCounts): Promise<void> {
+    const mux = new WormholeMux(connection, this.#log, undefined, undefined, counts);
     this.#mux = mux;
     for (const socket of this.#early.splice(0)) this.#open(socket, mux);
     try {
@@ -70,6 +70,7 @@ export class WormholeImporter {
 
   #open(socket: Socket, mux: WormholeMux): void {
     if (mux.isFull) {
+      mux.counts.refused += 1;
       this.#log.warning(`more than ${WORMHOLE_CLIENTS_MAX} clients at once: one was refused`);
       socket.destroy();
       return;

@@ -9,6 +9,17 @@ import { encodeFrameHeader, FrameReader } from '../../wire/tubus-frame.js';
 import type { TubusConnection } from '../tubus/connection.js';
 import { type ClientTunnel, WormholeClient } from './client.js';
 
+/** TCP connections of a wormhole: open now, opened in all, and refused because they were too many. */
+export interface ClientCounts {
+  open: number;
+  opened: number;
+  refused: number;
+}
+
+export function noClients(): ClientCounts {
+  return { open: 0, opened: 0, refused: 0 };
+}
+
 /** What a wormhole needs of its tubus connection. */
 export type WormholeStream = Pick<TubusConnection, 'read' | 'write' | 'end' | 'ended'>;
 
@@ -17,6 +28,7 @@ export type WormholeStream = Pick<TubusConnection, 'read' | 'write' | 'end' | 'e
  * TCP reader that stays behind by WORMHOLE_BACKLOG_BYTES holds up the others until it reads.
  */
 export class WormholeMux implements ClientTunnel {
+  readonly counts: ClientCounts;
   readonly #connection: WormholeStream;
   readonly #clientsMax: number;
   readonly #log: Logger;
@@ -32,11 +44,13 @@ export class WormholeMux implements ClientTunnel {
     log: Logger,
     onUnknown: (id: number) => void = () => {},
     clientsMax = WORMHOLE_CLIENTS_MAX,
+    counts = noClients(),
   ) {
     this.#connection = connection;
     this.#clientsMax = clientsMax;
     this.#log = log;
     this.#onUnknown = onUnknown;
+    this.counts = counts;
   }
 
   get isFull(): boolean {
@@ -45,6 +59,8 @@ export class WormholeMux implements ClientTunnel {
 
   add(id: number, socket: Socket): void {
     this.#clients.set(id, new WormholeClient(id, socket, this, this.#log));
+    this.counts.opened += 1;
+    this.counts.open = this.#clients.size;
   }
 
   sendData(id: number, data: Buffer): Promise<void> {
@@ -67,6 +83,7 @@ export class WormholeMux implements ClientTunnel {
 
   forget(id: number): void {
     this.#clients.delete(id);
+    this.counts.open = this.#clients.size;
     this.#wake?.();
   }
 

@@ -9,6 +9,7 @@ import type { TubusLimits } from '../tubus/limits.js';
 import type { TubusStats } from '../tubus/types.js';
 import { exportService } from './exporter.js';
 import { WormholeImporter } from './importer.js';
+import { type ClientCounts, noClients } from './mux.js';
 
 export interface WormholeSettings {
   readonly purpose: 'export' | 'import';
@@ -24,8 +25,11 @@ export interface WormholeSettings {
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** The link is there, and clients are served. */
-  readonly onReady?: (tcpPort: number | undefined, stats: () => TubusStats) => void;
+  readonly onReady?: (tcpPort: number | undefined, stats: () => WormholeStats) => void;
 }
+
+/** What is counted of one wormhole. */
+export type WormholeStats = TubusStats & { readonly clients: Readonly<ClientCounts> };
 
 /**
  * One wormhole from start to end (spec plexus h.2). Resolves when the signal aborts or the other side closes it.
@@ -50,12 +54,15 @@ export async function runWormhole(settings: WormholeSettings): Promise<void> {
       signal,
     });
     log.info('linked');
-    settings.onReady?.(importer?.port, () => connection.stats);
+    const clients = noClients();
+    settings.onReady?.(importer?.port, () => ({ ...connection.stats, clients }));
     const stop = () => void connection.close(WORMHOLE_FLUSH_MS);
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop, { once: true });
     try {
-      await (importer ? importer.serve(connection) : exportService(connection, service, log));
+      await (importer
+        ? importer.serve(connection, clients)
+        : exportService(connection, service, log, undefined, clients));
     } finally {
       signal.removeEventListener('abort', stop);
     }
