@@ -5,7 +5,7 @@ import type { Transport } from '../../src/meepo/transport.js';
 import { openAnswer, openOffer, sealAnswer, sealOffer } from '../../src/wire/meepo/descriptor.js';
 import { type MeepoKeys, meepoKeys } from '../../src/wire/meepo/keys.js';
 import { type Packet, signPacket } from '../../src/wire/meepo/packet.js';
-import { decodeHop, encodeHop } from '../../src/wire/meepo/wire-packet.js';
+import { decodeHop, encodeHop, encodeWireBody } from '../../src/wire/meepo/wire-packet.js';
 import { until } from '../support/meepo-nodes.js';
 
 /** A node with nothing but control channels to its neighbours. */
@@ -118,6 +118,33 @@ test('an offer that came before is dropped, whoever brings it and under whatever
   }
   expect(await until(() => bob.mesh.counts.dropped === 3)).toBe(true);
   expect(bob.offers).toBe(1);
+});
+
+test('an offer that its origin did not sign as it is, or that has gone far enough, is passed on to nobody', async () => {
+  const [alice, bob, carol] = crowd(3) as [Station, Station, Station];
+  join(alice, bob);
+  join(bob, carol);
+  const { descriptor } = sealOffer(alice.keys, carol.keys.id, 'v=0');
+  const inner = (session: number) =>
+    signPacket(alice.keys, {
+      header: {
+        ...{ type: 'request', method: 'wire', session },
+        ...{ source: alice.keys.id, destination: carol.keys.id },
+      } as const,
+      data: encodeWireBody(descriptor),
+    });
+  const changed = { ...inner(1), header: { ...inner(1).header, session: 2 } };
+  const { conversation } = alice.paths.get(bob.keys.id)!;
+  const say = (hop: number, packet: Packet) =>
+    conversation.ask('broadcastRequest', 'wire', encodeHop(hop, packet));
+  say(16, changed).catch(() => {});
+  say(0, inner(3)).catch(() => {});
+  expect(await until(() => bob.mesh.counts.dropped === 2)).toBe(true);
+  expect(carol.heard).toEqual([]);
+  // Whatever hop count it claims, it goes no farther than any other.
+  const claimed = await say(1_000_000, inner(4));
+  expect(decodeHop(claimed.data).hop).toBe(15);
+  expect(carol.heard.map((packet) => decodeHop(packet.data).hop)).toEqual([15]);
 });
 
 test('what a relay makes up in the name of the target, or changes, is no answer', async () => {

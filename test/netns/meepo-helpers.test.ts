@@ -29,7 +29,7 @@ describe.skipIf(!ready)('awl meepo behind two symmetric NATs, with help', () => 
     const said = (node: { readonly output: string }) => expect.poll(() => node.output, { timeout: 10_000 });
     await said(relayed.alice).toMatch(/transport to .* \(webrtc, awl\)/);
     expect((await relayed.alice.run('ping', relayed.peer)).stdout).toBe('Pong\n');
-    await Promise.all([relayed.alice.stop(), relayed.bob.stop()]);
+    await Promise.all([relayed.alice.stop('SIGKILL'), relayed.bob.stop('SIGKILL')]);
 
     const router = await MiniUpnpd.start(lab, 'nata');
     const { alice, bob, wanted } = await start();

@@ -2,6 +2,8 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
+import { meepoKeys } from '../../src/wire/meepo/keys.js';
+import { formatKeyFile } from '../../src/wire/meepo/openssh.js';
 import { AWL } from './awl.js';
 import { Lab, type LabOptions } from './lab.js';
 import { tempDir } from './tmp.js';
@@ -68,7 +70,7 @@ export class LabMeepo {
   async #begin(signaling: string, { iceServers = [], portMapping }: LabMeepoConfig): Promise<void> {
     const key = join(this.#folder, 'key.pem');
     mkdirSync(this.#folder, { recursive: true });
-    expect((await this.run('keygen', '-f', key)).status).toBe(0);
+    writeFileSync(key, formatKeyFile({ keys: meepoKeys(), comment: '' }), { mode: 0o600 });
     const meepo = {
       identityFile: key,
       daemon: false,
@@ -94,11 +96,12 @@ export class LabMeepo {
     await expect.poll(() => this.run('whoami').then(({ status }) => status), { timeout: 20_000 }).toBe(0);
   }
 
-  async stop(): Promise<void> {
+  /** With SIGKILL nothing is said to anybody, and nothing waited for. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     const child = this.#child;
     if (!child || child.exitCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
+    child.kill(signal);
     await ended;
   }
 }
