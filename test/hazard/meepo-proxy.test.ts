@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { AwlError } from '../../src/errors.js';
 import { silentLogger } from '../../src/log.js';
 import type { MeepoNode } from '../../src/meepo/node.js';
 import { MeepoProxy } from '../../src/meepo/proxy.js';
@@ -120,6 +121,18 @@ test('replies tell refused, forbidden, nobody, nowhere and not done here apart',
     'not-found': 2,
     unreachable: 2,
   });
+});
+
+test.each([
+  ['connect: no route to host', 'networkUnreachable'],
+  ['connect: network is unreachable', 'networkUnreachable'],
+  ['i/o timeout', 'expired'],
+  ['connect: connection refused', 'refused'],
+  ['something else', 'hostUnreachable'],
+])('what the peer says of its port is told: %s', async (words, name) => {
+  const said = new AwlError('MEEPO_REFUSED', `dial tcp 127.0.0.1:80: ${words}`);
+  vi.spyOn(node.sources, 'connect').mockRejectedValueOnce(said);
+  expect(await reply('alice.mpo', port, SECRET)).toBe(name);
 });
 
 test('nobody rides on what another connection was let in for, and its name tells nothing of the secret', async () => {

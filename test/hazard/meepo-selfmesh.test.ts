@@ -141,10 +141,38 @@ test('an offer that its origin did not sign as it is, or that has gone far enoug
   say(0, inner(3)).catch(() => {});
   expect(await until(() => bob.mesh.counts.dropped === 2)).toBe(true);
   expect(carol.heard).toEqual([]);
+  // Nobody is asked for it who brought it.
+  const eve = new Station();
+  join(eve, bob);
+  const toEve = bob.mesh.receive(
+    {
+      ...inner(5),
+      data: encodeHop(
+        16,
+        signPacket(alice.keys, { ...inner(5), header: { ...inner(5).header, destination: meepoKeys().id } }),
+      ),
+    },
+    bob.paths.get(eve.keys.id) as Transport,
+  );
+  toEve.catch(() => {});
+  expect(await until(() => carol.heard.length === 1)).toBe(true);
+  await settled();
+  expect(eve.heard).toEqual([]);
+  carol.heard.length = 0;
   // Whatever hop count it claims, it goes no farther than any other.
   const claimed = await say(1_000_000, inner(4));
   expect(decodeHop(claimed.data).hop).toBe(15);
   expect(carol.heard.map((packet) => decodeHop(packet.data).hop)).toEqual([15]);
+});
+
+test('an offer that somebody else signs for is answered by why not', async () => {
+  const [alice, bob, eve] = crowd(3) as [Station, Station, Station];
+  join(eve, bob);
+  const { descriptor } = sealOffer(alice.keys, bob.keys.id, 'v=0');
+  await expect(eve.mesh.wire(bob.keys.id, descriptor, AbortSignal.timeout(20_000))).rejects.toThrow(
+    'the offer is of somebody else',
+  );
+  expect(bob.offers).toBe(0);
 });
 
 test('what a relay makes up in the name of the target, or changes, is no answer', async () => {
