@@ -70,7 +70,7 @@ describe.skipIf(!ready)('TCP through two kernel NATs', () => {
     return (await at.run('a', process.execPath, ['-e', script], { timeoutMs: 40_000 })).stdout.trim();
   }
 
-  test('between two port-restricted NATs the tunnel moves to TCP within a second', async () => {
+  test('between two port-restricted NATs the tunnel moves to TCP at once, long before its last try', async () => {
     const {
       lab: up,
       alice,
@@ -78,7 +78,8 @@ describe.skipIf(!ready)('TCP through two kernel NATs', () => {
     } = await scene('tcp', { a: 'port-restricted', b: 'port-restricted', delay: '5ms' });
     const [moved] = await Promise.all([alice.event('moved'), bob.event('moved')]);
     expect(moved).toMatchObject({ path: 'tcp' });
-    expect(moved.at - (alice.find('tunnel-open')?.at ?? 0)).toBeLessThan(1500);
+    // Some round trips of 20 ms on a machine that has time; the tries go on for 8 s.
+    expect(moved.at - (alice.find('tunnel-open')?.at ?? 0)).toBeLessThan(6000);
     expect(await download(up), alice.output + bob.output).toBe(sum);
     expect(alice.output).not.toMatch(/is lost/);
     alice.stop();
