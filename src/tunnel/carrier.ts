@@ -5,7 +5,7 @@ import type { TunnelKeys } from '../wire/tunnel-keys.js';
 /**
  * Ordered bytes both ways with backpressure, as UDX streams and Node's Duplex streams (a TLSSocket, say) have it:
  * `write` returns false until `drain`; events `data`, `drain`, `end`, `close`, `error`. What `data` yields is good until
- * its listeners return.
+ * its listeners return; what is written stays as it is until the peer has it.
  */
 export interface ByteStream extends EventEmitter {
   write(data: Uint8Array): boolean;
@@ -49,8 +49,6 @@ export interface Carrier {
   /** The peer's address, where there is one. */
   readonly peer?: Endpoint;
   readonly stream: ByteStream;
-  /** Instead of the stream's `data`: what arrives, in memory that is used again when `take` returns. */
-  read?(take: (bytes: Uint8Array) => void): void;
   readonly keys: TunnelKeys;
   readonly secure?: boolean;
   /** The same of a stream whose other end may not be there yet. */

@@ -53,9 +53,7 @@ export class Link {
     this.datagrams = new Datagrams(carrier);
     this.#sealer = new RecordSealer(bare ? undefined : keys.send.stream);
     this.#opener = new RecordOpener(bare ? undefined : keys.receive.stream);
-    const arrived = (piece: Uint8Array) => this.#arrived(piece);
-    if (carrier.read) carrier.read(arrived);
-    else stream.on('data', arrived);
+    stream.on('data', (piece: Uint8Array) => this.#arrived(piece));
     stream.on('drain', () => {
       this.clear = true;
       this.#user?.drained();

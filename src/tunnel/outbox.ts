@@ -1,22 +1,24 @@
-import { BufferPool } from '../util/buffer-pool.js';
 import { TUNNEL_FRAME_HEADER_BYTES, type TunnelFrame, writeFrame } from '../wire/tunnel-frame.js';
-import { TUNNEL_RECORD_BYTES, TUNNEL_SPARE_RECORDS } from '../wire/tunnel-limits.js';
+import { TUNNEL_RECORD_BYTES, TUNNEL_SLAB_BYTES, TUNNEL_SPARE_SLABS } from '../wire/tunnel-limits.js';
 import { RECORD_LENGTH_BYTES } from '../wire/tunnel-record.js';
+import { type Slab, Slabs } from './slab.js';
 
-const SPACE_BYTES = RECORD_LENGTH_BYTES + TUNNEL_RECORD_BYTES;
-/** A record that is smaller than this is kept in memory of its own size. */
-const SMALL_BYTES = SPACE_BYTES / 8;
+/** A record with its length before it, and whose memory it is in. */
+interface Kept {
+  readonly framed: Buffer;
+  readonly slab: Slab;
+}
 
 /**
  * What was sent and may have to be sent again: frames in numbered records, each kept until the peer says that it
  * has it. Pure; whoever moves the records takes them in order and says where to go on after a cut.
  */
 export class Outbox {
-  /** The record that is being filled, and up to where. */
-  #open: Buffer | undefined;
-  #at = RECORD_LENGTH_BYTES;
-  readonly #records: Buffer[] = [];
-  readonly #pool = new BufferPool(SPACE_BYTES, TUNNEL_SPARE_RECORDS);
+  readonly #slabs = new Slabs(TUNNEL_SLAB_BYTES, TUNNEL_SPARE_SLABS);
+  /** Where the record lies that is being filled, and how long it is by now. */
+  #open: Slab | undefined;
+  #length = 0;
+  readonly #records: Kept[] = [];
   /** Number of the oldest record that is kept, and of the next one to take. */
   #first = 0;
   #next = 0;
@@ -35,29 +37,41 @@ export class Outbox {
 
   /** Adds a copy of a frame to the open record: its memory may be used again. True when that one is large enough to go. */
   add(frame: TunnelFrame): boolean {
-    if (this.#at + TUNNEL_FRAME_HEADER_BYTES + frame.body.length > SPACE_BYTES) this.seal();
-    this.#open ??= this.#pool.take(SPACE_BYTES);
-    this.#at = writeFrame(this.#open, this.#at, frame);
-    return this.#at > SPACE_BYTES / 2;
+    const size = TUNNEL_FRAME_HEADER_BYTES + frame.body.length;
+    if (this.#length + size > this.#room) this.seal();
+    if (!this.#open) {
+      this.#open = this.#slabs.withRoom(RECORD_LENGTH_BYTES + size);
+      this.#open.live += 1;
+    }
+    writeFrame(this.#open.memory, this.#open.used + RECORD_LENGTH_BYTES + this.#length, frame);
+    this.#length += size;
+    return this.#length > TUNNEL_RECORD_BYTES / 2;
+  }
+
+  /** How long the open record may become. */
+  get #room(): number {
+    if (!this.#open) return TUNNEL_RECORD_BYTES;
+    return Math.min(TUNNEL_SLAB_BYTES - this.#open.used - RECORD_LENGTH_BYTES, TUNNEL_RECORD_BYTES);
   }
 
   /** Ends the open record. */
   seal(): void {
-    const open = this.#open;
-    if (!open || this.#at === RECORD_LENGTH_BYTES) return;
-    let framed = open.subarray(0, this.#at);
-    if (framed.length < SMALL_BYTES) framed = Buffer.from(framed);
-    else this.#open = undefined;
-    this.#at = RECORD_LENGTH_BYTES;
-    framed.writeUInt32BE(plainLength(framed));
-    this.#records.push(framed);
-    this.#kept += plainLength(framed);
-    this.#waiting += plainLength(framed);
+    const slab = this.#open;
+    if (!slab) return;
+    const length = this.#length;
+    const framed = slab.memory.subarray(slab.used, slab.used + RECORD_LENGTH_BYTES + length);
+    framed.writeUInt32BE(length);
+    slab.used += framed.length;
+    this.#open = undefined;
+    this.#length = 0;
+    this.#records.push({ framed, slab });
+    this.#kept += length;
+    this.#waiting += length;
   }
 
   /** The next record to send, once, with its length before it. */
   take(): Buffer | undefined {
-    const framed = this.#records[this.#next - this.#first];
+    const framed = this.#records[this.#next - this.#first]?.framed;
     if (!framed) return undefined;
     this.#next += 1;
     this.#waiting -= plainLength(framed);
@@ -73,9 +87,9 @@ export class Outbox {
     if (count > this.#next) throw new RangeError('acknowledges what was never sent');
     if (count <= this.#first) return 0;
     const fresh = this.#records.splice(0, count - this.#first);
-    for (const framed of fresh) {
+    for (const { framed, slab } of fresh) {
       this.#kept -= plainLength(framed);
-      this.#pool.give(framed);
+      this.#slabs.release(slab);
     }
     this.#first = count;
     return fresh.length;

@@ -2,22 +2,18 @@ import type { Socket } from 'node:net';
 import { connect, createSecureContext, TLSSocket } from 'node:tls';
 import { AwlError, errorText } from '../errors.js';
 import type { Endpoint } from '../util/endpoint.js';
-import { readInto } from '../util/read-into.js';
 import { tcpInfo } from '../util/tcp-info.js';
 import type { PunchRole } from '../wire/confirm.js';
 import { deriveTunnelKeys } from '../wire/tunnel-keys.js';
 import { channelProof, isChannelProof, type TunnelTcpKeys } from '../wire/tunnel-tcp-keys.js';
 import type { Carrier, DatagramPort } from './carrier.js';
+import { TlsStream } from './tls-stream.js';
 
 const IDENTITY = 'awl';
 const EXPORTER = 'EXPORTER-awl-tunnel-v1';
 const PROOF_BYTES = 32;
 /** TLS handshake and proofs: two round trips. */
 const TLS_MS = 5_000;
-/** TLS hands over no more at once than what one of its own records holds (RFC 8446 section 5.1). */
-const READ_BYTES = 16_384;
-/** Several records of the tunnel may wait for the kernel. */
-const BUFFER_BYTES = 1024 * 1024;
 /** A pre-shared key in TLS 1.3 goes with a cipher suite of SHA-256 (RFC 8446 section 4.2.11). */
 const SUITE = {
   minVersion: 'TLSv1.3',
@@ -72,7 +68,6 @@ function serve(raw: Socket, psk: Buffer): TLSSocket {
     isServer: true,
     secureContext: createSecureContext(SUITE),
     pskCallback: (_socket: TLSSocket, identity: string) => (identity === IDENTITY ? psk : null),
-    highWaterMark: BUFFER_BYTES,
   };
   return new TLSSocket(raw, options);
 }
@@ -85,7 +80,6 @@ function join(raw: Socket, psk: Buffer): TLSSocket {
     ca: [],
     checkServerIdentity: () => unproven('it shows a certificate'),
     pskCallback: () => ({ identity: IDENTITY, psk }),
-    highWaterMark: BUFFER_BYTES,
   };
   return connect(options);
 }
@@ -154,11 +148,7 @@ export function tcpCarrier(
   return {
     kind: 'tcp',
     peer: o.peer,
-    stream: socket,
-    read: (take) => {
-      if (!readInto(socket, take, Buffer.allocUnsafeSlow(READ_BYTES))) socket.on('data', take);
-      else socket.resume();
-    },
+    stream: new TlsStream(socket),
     keys: deriveTunnelKeys(keys.carrier, role),
     secure: true,
     stats: () => tcpInfo(socket) ?? {},

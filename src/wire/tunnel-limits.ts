@@ -31,7 +31,10 @@ export const TUNNEL_LANE_BYTES = 32 * 1024;
 export const TUNNEL_LANES_AHEAD_BYTES = 16 * 1024 * 1024;
 /** What was sent and not acknowledged, beyond which nothing but control frames is taken. */
 export const TUNNEL_KEPT_BYTES = 32 * 1024 * 1024;
-/** Buffers of records that wait to be used again, of either kind: 4 MB, what a fast path acknowledges at once. */
+/** Memory of records lies side by side: four of the largest that a socket fills, with header and length. */
+export const TUNNEL_SLAB_BYTES = 4 * (TUNNEL_DATA_BYTES + 12);
+/** Slabs, and buffers of sealed records, that wait to be used again: what a fast path acknowledges at once. */
+export const TUNNEL_SPARE_SLABS = 8;
 export const TUNNEL_SPARE_RECORDS = 16;
 /** An acknowledgement goes out after this much, or so many records; and with every ping. */
 export const TUNNEL_ACK_BYTES = 256 * 1024;

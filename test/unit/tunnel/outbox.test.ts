@@ -117,3 +117,54 @@ test('the memory of a record is used again only after it was acknowledged, and i
   box.resume(1);
   expect([box.take(), box.take(), box.take()].map((record) => record?.at(-1))).toEqual([2, 3, 4]);
 });
+
+test('records of any size keep their bytes until they are acknowledged, however their memory is used again', () => {
+  const sizes = fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: TUNNEL_DATA_BYTES }));
+  const steps = fc.array(fc.record({ size: sizes, seal: fc.boolean(), acknowledge: fc.nat(4) }), {
+    maxLength: 60,
+  });
+  fc.assert(
+    fc.property(steps, (all) => {
+      const box = new Outbox();
+      const body = Buffer.alloc(TUNNEL_DATA_BYTES);
+      const expected: number[][] = [];
+      let open: number[] = [];
+      const flight: { readonly record: Buffer; readonly fills: readonly number[] }[] = [];
+      let acknowledged = 0;
+      const take = () => {
+        for (let record = box.take(); record; record = box.take()) {
+          const frames = [...decodeFrames(record.subarray(RECORD_LENGTH_BYTES))];
+          flight.push({ record, fills: frames.map(({ channel }) => channel) });
+        }
+      };
+      const check = ({ record, fills }: (typeof flight)[number]) => {
+        const frames = [...decodeFrames(record.subarray(RECORD_LENGTH_BYTES))];
+        expect(frames.map(({ channel }) => channel)).toEqual(fills);
+        for (const { channel, body: bytes } of frames) {
+          if (!bytes.every((byte) => byte === channel % 256))
+            throw new Error(`frame ${channel} was overwritten`);
+        }
+      };
+      for (const [i, { size, seal, acknowledge }] of all.entries()) {
+        box.add({
+          type: 'data',
+          channel: i + 1,
+          body: body.fill((i + 1) % 256).subarray(0, Math.max(1, size)),
+        });
+        open.push(i + 1);
+        if (!seal) continue;
+        box.seal();
+        expected.push(open);
+        open = [];
+        take();
+        for (const one of flight) check(one);
+        acknowledged += flight.splice(0, acknowledge).length;
+        box.acknowledged(acknowledged);
+      }
+      expect(flight.flatMap(({ fills }) => fills)).toEqual(
+        expected.flat().slice(expected.flat().length - flight.flatMap(({ fills }) => fills).length),
+      );
+    }),
+    { numRuns: 100 },
+  );
+});

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseName } from '../../../src/identity/names.js';
 import { createIdentity } from '../../../src/identity/onboarding.js';
 import { proveTls } from '../../../src/tunnel/tls.js';
+import { TlsStream } from '../../../src/tunnel/tls-stream.js';
 import { deriveTunnelTcpKeys } from '../../../src/wire/tunnel-tcp-keys.js';
 import { tempDir } from '../../support/tmp.js';
 
@@ -136,4 +137,33 @@ test('a handshake that is not finished in time, or is not wanted any more, leave
   stop.abort(new Error('enough'));
   await expect(waiting).rejects.toThrow('enough');
   await expect.poll(() => acceptor.destroyed).toBe(true);
+});
+
+test('a stream over TLS hands on pieces in order, side by side in memory or not, holds a fast writer, and ends', async () => {
+  const { inviter, acceptor } = await pair();
+  const accepting = proveTls(acceptor, 'accept', KEY, NEVER);
+  const mine = await proveTls(inviter, 'invite', KEY, NEVER);
+  mine.choose();
+  const [from, to] = [new TlsStream(mine.socket), new TlsStream((await accepting).socket)];
+  const got: Buffer[] = [];
+  to.on('data', (bytes: Uint8Array) => got.push(Buffer.from(bytes)));
+  const ended = once(to, 'end');
+  const said = randomBytes(6_000_000);
+  let held = 0;
+  for (let at = 0, i = 0; at < said.length; i++) {
+    const piece = said.subarray(at, at + 1 + ((i * 40_503) % 70_000));
+    at += piece.length;
+    const clear = from.write(i % 5 === 0 ? Buffer.from(piece) : piece);
+    if (clear) continue;
+    held += 1;
+    await once(from, 'drain');
+  }
+  from.end();
+  await ended;
+  expect(Buffer.concat(got).equals(said)).toBe(true);
+  expect(held).toBeGreaterThan(0);
+  const closed = Promise.all([once(from, 'close'), once(to, 'close')]);
+  to.destroy();
+  from.destroy();
+  await closed;
 });
