@@ -1,5 +1,10 @@
 import { TUNNEL_FRAME_HEADER_BYTES, type TunnelFrame, writeFrame } from '../wire/tunnel-frame.js';
-import { TUNNEL_RECORD_BYTES, TUNNEL_SLAB_BYTES, TUNNEL_SPARE_SLABS } from '../wire/tunnel-limits.js';
+import {
+  TUNNEL_RECORD_BYTES,
+  TUNNEL_SLAB_BYTES,
+  TUNNEL_SLABS_MAX,
+  TUNNEL_SPARE_SLABS,
+} from '../wire/tunnel-limits.js';
 import { RECORD_LENGTH_BYTES } from '../wire/tunnel-record.js';
 import { type Slab, Slabs } from './slab.js';
 
@@ -14,7 +19,7 @@ interface Kept {
  * has it. Pure; whoever moves the records takes them in order and says where to go on after a cut.
  */
 export class Outbox {
-  readonly #slabs = new Slabs(TUNNEL_SLAB_BYTES, TUNNEL_SPARE_SLABS);
+  readonly #slabs = new Slabs(TUNNEL_SLAB_BYTES, TUNNEL_SLABS_MAX, TUNNEL_SPARE_SLABS);
   /** Where the record lies that is being filled, and how long it is by now. */
   #open: Slab | undefined;
   #length = 0;
@@ -41,7 +46,7 @@ export class Outbox {
     if (this.#length + size > this.#room) this.seal();
     if (!this.#open) {
       this.#open = this.#slabs.withRoom(RECORD_LENGTH_BYTES + size);
-      this.#open.live += 1;
+      this.#slabs.hold(this.#open);
     }
     writeFrame(this.#open.memory, this.#open.used + RECORD_LENGTH_BYTES + this.#length, frame);
     this.#length += size;

@@ -13,13 +13,17 @@ export interface Slab {
  */
 export class Slabs {
   readonly #size: number;
+  readonly #spare: number;
+  /** Slabs in which something is needed. */
+  #needed = 0;
   readonly #pool: BufferPool;
   #current: Slab | undefined;
 
-  /** Slabs of `size` bytes, of which `spare` at most wait to be used again. */
-  constructor(size: number, spare: number) {
+  /** Slabs of `size` bytes, of which `most` wait to be used again while something is needed, and `spare` otherwise. */
+  constructor(size: number, most: number, spare: number) {
     this.#size = size;
-    this.#pool = new BufferPool(size, spare);
+    this.#spare = spare;
+    this.#pool = new BufferPool(size, most);
   }
 
   /** The slab with room for `bytes`, at most the size of one, behind `used`. */
@@ -27,8 +31,13 @@ export class Slabs {
     const old = this.#current;
     if (old && this.#size - old.used >= bytes) return old;
     this.#current = { memory: this.#pool.take(this.#size), used: 0, live: 0 };
-    if (old?.live === 0) this.#pool.give(old.memory);
     return this.#current;
+  }
+
+  /** One thing more in it is needed. */
+  hold(slab: Slab): void {
+    if (slab.live === 0) this.#needed += 1;
+    slab.live += 1;
   }
 
   /** One thing in it is needed no more; nobody may look at it from now on. */
@@ -37,5 +46,7 @@ export class Slabs {
     if (slab.live > 0) return;
     if (slab === this.#current) slab.used = 0;
     else this.#pool.give(slab.memory);
+    this.#needed -= 1;
+    if (this.#needed === 0) this.#pool.trim(this.#spare);
   }
 }

@@ -19,6 +19,11 @@ export class BufferPool {
     return Buffer.from(this.#free.pop() ?? new ArrayBuffer(this.#size), 0, length);
   }
 
+  /** Lets go of all that wait but `count`. */
+  trim(count: number): void {
+    if (this.#free.length > count) this.#free.length = count;
+  }
+
   /** Gives one of {@link take} back; nobody may use it from now on. */
   give({ buffer, byteOffset }: Buffer): void {
     if (buffer.byteLength !== this.#size || byteOffset !== 0 || !(buffer instanceof ArrayBuffer)) return;

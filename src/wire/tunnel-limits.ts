@@ -33,8 +33,10 @@ export const TUNNEL_LANES_AHEAD_BYTES = 16 * 1024 * 1024;
 export const TUNNEL_KEPT_BYTES = 32 * 1024 * 1024;
 /** Memory of records lies side by side: four of the largest that a socket fills, with header and length. */
 export const TUNNEL_SLAB_BYTES = 4 * (TUNNEL_DATA_BYTES + 12);
-/** Slabs, and buffers of sealed records, that wait to be used again: what a fast path acknowledges at once. */
+/** Slabs that wait to be used again, of 32 MB while something is under way; and when nothing is, as many as a fast path fills first. */
+export const TUNNEL_SLABS_MAX = 128;
 export const TUNNEL_SPARE_SLABS = 8;
+/** Buffers of sealed records that wait to be used again: what a fast path acknowledges at once. */
 export const TUNNEL_SPARE_RECORDS = 16;
 /** An acknowledgement goes out after this much, or so many records; and with every ping. */
 export const TUNNEL_ACK_BYTES = 256 * 1024;
