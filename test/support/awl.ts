@@ -62,9 +62,9 @@ export class JsonProcess<L extends { readonly event: string }> {
       const found = this.all(event)[count - 1];
       if (found) return found;
       if (this.#over || performance.now() > limit) {
-        throw new Error(
-          `no event ${event} (${count}) within ${ms} ms${this.#over ? ' (ended)' : ''}\n${this.output}`,
-        );
+        const seen = this.lines.map((line) => line.event).join(', ') || 'nothing';
+        const over = this.#over ? ' (ended)' : '';
+        throw new Error(`no event ${event} (${count}) within ${ms} ms${over}; seen: ${seen}\n${this.output}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 10));
     }

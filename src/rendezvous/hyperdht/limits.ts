@@ -5,8 +5,8 @@ import { RESPONSE_TIMEOUT_MS } from '../../constants.js';
 /** An unreachable network is said within 5 s (issue B). */
 export const DHT_REACH_MS = 4_500;
 /** Within it the bootstrap nodes are asked so often, anew after this long without an answer. */
-export const DHT_REACH_TRIES = 5;
-export const DHT_REACH_GAP_MS = 900;
+export const DHT_REACH_TRIES = 3;
+export const DHT_REACH_GAP_MS = 1_400;
 /** Of that, what looking up the bootstrap nodes' names may take. */
 export const DHT_NAME_MS = 2_000;
 /** Taking leave of the network; what is left then is closed without a word. */
