@@ -6,8 +6,9 @@ export class BufferPool {
   readonly #size: number;
   readonly #limit: number;
   readonly #free: ArrayBuffer[] = [];
+  #used = 0;
 
-  /** Buffers of up to `size` bytes, of which no more than `limit` wait to be used. */
+  /** Buffers of up to `size` bytes, of which no more than `limit` wait to be used, or than are in use. */
   constructor(size: number, limit: number) {
     this.#size = size;
     this.#limit = limit;
@@ -16,6 +17,7 @@ export class BufferPool {
   /** A buffer with whatever was in it before. One that is far smaller than the pool's is not worth a place in it. */
   take(length: number): Buffer {
     if (length > this.#size || length < this.#size / 8) return Buffer.allocUnsafe(length);
+    this.#used += 1;
     return Buffer.from(this.#free.pop() ?? new ArrayBuffer(this.#size), 0, length);
   }
 
@@ -27,6 +29,10 @@ export class BufferPool {
   /** Gives one of {@link take} back; nobody may use it from now on. */
   give({ buffer, byteOffset }: Buffer): void {
     if (buffer.byteLength !== this.#size || byteOffset !== 0 || !(buffer instanceof ArrayBuffer)) return;
-    if (this.#free.length < this.#limit) this.#free.push(buffer);
+    this.#used -= 1;
+    // What a network takes comes back in heaps; what is over when there is less to do goes, little by little.
+    const most = Math.max(this.#limit, this.#used);
+    if (this.#free.length < most) this.#free.push(buffer);
+    else this.#free.length = most;
   }
 }

@@ -36,7 +36,7 @@ export const TUNNEL_SLAB_BYTES = 4 * (TUNNEL_DATA_BYTES + 12);
 /** Slabs that wait to be used again, of 32 MB while something is under way; and when nothing is, as many as a fast path fills first. */
 export const TUNNEL_SLABS_MAX = 128;
 export const TUNNEL_SPARE_SLABS = 8;
-/** Buffers of sealed records that wait to be used again: what a fast path acknowledges at once. */
+/** Buffers of sealed records that wait to be used again when there is little to do: what a fast path acknowledges at once. */
 export const TUNNEL_SPARE_RECORDS = 16;
 /** An acknowledgement goes out after this much, or so many records; and with every ping. */
 export const TUNNEL_ACK_BYTES = 256 * 1024;

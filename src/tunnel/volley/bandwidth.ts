@@ -59,6 +59,7 @@ export class Bandwidth {
   #fullRounds = 0;
   #roundEnds = 0;
   #roundBegan = 0;
+  #roundAt = 0;
   #roundLost = 0;
   #leastRtt = Number.POSITIVE_INFINITY;
   #leastAt = 0;
@@ -158,7 +159,9 @@ export class Bandwidth {
 
   #measureRate(departure: Departure): void {
     this.#firstAt = departure.at;
-    if (departure.delivered >= this.#roundEnds) this.#newRound(departure.idle);
+    // What seemed lost and was not is reported sooner than it could be: that is no round.
+    const long = this.#deliveredAt - this.#roundAt >= this.#leastRtt;
+    if (long && departure.delivered >= this.#roundEnds) this.#newRound(departure.idle);
     const took = Math.max(departure.at - departure.firstAt, this.#deliveredAt - departure.deliveredAt);
     // Faster than any round trip: what arrived before was only reported late.
     if (took <= 0 || took < this.#leastRtt) return;
@@ -172,6 +175,7 @@ export class Bandwidth {
   #newRound(idle: boolean): void {
     const lossy = this.#roundLost > STARTUP_LOSS * (this.#delivered - this.#roundBegan);
     this.#roundBegan = this.#delivered;
+    this.#roundAt = this.#deliveredAt;
     this.#roundLost = 0;
     this.#roundEnds = this.#delivered;
     const rate = this.#best;
@@ -184,8 +188,8 @@ export class Bandwidth {
         if (lossy || this.#fullRounds >= FULL_ROUNDS) this.#phase = 'drain';
       }
     }
-    // While there is little to send nothing is learned, and nothing is forgotten.
-    if (idle && this.#rates.at(-1) === 0) return;
+    // Where nothing was learned (there was little to send, say) nothing is forgotten.
+    if (this.#rates.at(-1) === 0) return;
     this.#rates.push(0);
     if (this.#rates.length > RATE_ROUNDS) this.#rates.shift();
     this.#best = Math.max(...this.#rates);

@@ -11,15 +11,18 @@ import {
 } from '../../wire/volley.js';
 import type { ReportPart, VolleyReport } from '../../wire/volley-report.js';
 import { Bandwidth } from './bandwidth.js';
-import { type Flight, MarksPool, PieceQueue, pieceOf, type Sendable, shorter, sizeOf } from './flight.js';
+import {
+  type Flight,
+  MarksPool,
+  PieceQueue,
+  pieceOf,
+  type Sendable,
+  shorter,
+  sizeOf,
+  type Tally,
+} from './flight.js';
 import { HOLD_MS, REORDER_MS, REORDER_SHARE, VOLLEY_SPARE, VOLLEY_WINDOW } from './limits.js';
-
-/** What came of a report. */
-interface Tally {
-  bytes: number;
-  newest: Flight | undefined;
-  newestAt: number;
-}
+import { WideLoss } from './width.js';
 
 /**
  * The sending half: seals what waits into volleys as large as may go, keeps them until the peer has them, and finds
@@ -47,8 +50,7 @@ export class Departures {
   #arrivedAt = 0;
   /** Bytes of the segments of volleys that are sealed from now on; see {@link recut}. */
   width = SEGMENT_BYTES;
-  /** Bytes of full segments wider than every path takes that were lost since one of them arrived. */
-  wideLost = 0;
+  readonly wideLoss = new WideLoss();
   /** Segments sent, and those of them that were sent before. */
   sent = 0;
   repeated = 0;
@@ -111,19 +113,17 @@ export class Departures {
     if (report.next > this.#next || report.next < this.#oldest)
       throw new RangeError('reports what was never sent');
     this.#serial = report.serial;
-    const tally: Tally = { bytes: 0, newest: undefined, newestAt: 0 };
+    const tally: Tally = { bytes: 0, newest: undefined, newestAt: 0, once: false };
     for (; this.#oldest < report.next; this.#oldest++) this.#arrived(this.#oldest, tally);
     for (const part of report.parts) this.#learn(part, tally);
     this.#arrivedAt = Math.max(this.#arrivedAt, tally.newestAt);
     const before = this.#lostBytes;
-    this.#findLost(report);
-    const { newest } = tally;
-    const once = newest && !newest.repeated;
+    this.#findLost(report, now);
     this.bandwidth.delivers(now, {
       bytes: tally.bytes,
       lost: this.#lostBytes - before,
-      departure: newest?.departure,
-      rttMs: once ? Math.max(0.01, now - tally.newestAt - report.delayMs) : undefined,
+      departure: tally.newest,
+      rttMs: tally.once ? Math.max(0.01, now - tally.newestAt - report.delayMs) : undefined,
       inFlight: this.#inFlight,
       room: report.room,
     });
@@ -141,7 +141,7 @@ export class Departures {
   /** Segments of every path's width again: what is under way in wider ones is cut anew and counts as lost. */
   recut(): void {
     this.width = SEGMENT_BYTES;
-    this.wideLost = 0;
+    this.wideLoss.bytes = 0;
     this.#lost.length = 0;
     for (const old of this.#flights.values()) {
       if (old.width === SEGMENT_BYTES) {
@@ -187,7 +187,7 @@ export class Departures {
       count,
       marks: this.#marks.take(count, now),
       departure: this.bandwidth.departs(now, this.#inFlight),
-      repeated: false,
+      again: undefined,
     });
     this.#inFlight += wire.length;
     this.sent += count;
@@ -225,8 +225,7 @@ export class Departures {
     const departure = this.bandwidth.departs(now, this.#inFlight);
     if (flight.marks.sentAt[index] === 0) this.#inFlight += sizeOf(flight, index);
     flight.marks.sentAt[index] = now;
-    flight.departure = departure;
-    flight.repeated = true;
+    flight.again = departure;
     this.sent += 1;
     this.repeated += 1;
   }
@@ -266,14 +265,15 @@ export class Departures {
     flight.marks.sentAt[index] = 0;
     if (at > 0) this.#inFlight -= size;
     tally.bytes += size;
-    if (size > SEGMENT_BYTES) this.wideLost = 0;
+    if (size > SEGMENT_BYTES) this.wideLoss.bytes = 0;
     if (at <= tally.newestAt) return;
     tally.newestAt = at;
-    tally.newest = flight;
+    tally.once = at === flight.departure.at;
+    tally.newest = tally.once ? flight.departure : at === flight.again?.at ? flight.again : undefined;
   }
 
   /** The peer would have told of these before what it told of. */
-  #findLost({ seen }: VolleyReport): void {
+  #findLost({ seen }: VolleyReport, now: number): void {
     const before = this.#arrivedAt - Math.max(REORDER_MS, REORDER_SHARE * this.bandwidth.rttMs);
     for (const flight of this.#flights.values()) {
       if (flight.number >= seen) break;
@@ -282,6 +282,7 @@ export class Departures {
         if (at > 0 && at < before) this.#lose(flight, index);
       }
     }
+    this.wideLoss.known(now);
   }
 
   #lose(flight: Flight, index: number): void {
@@ -289,7 +290,7 @@ export class Departures {
     const size = sizeOf(flight, index);
     this.#inFlight -= size;
     this.#lostBytes += size;
-    if (size > SEGMENT_BYTES) this.wideLost += size;
+    if (size > SEGMENT_BYTES) this.wideLoss.bytes += size;
     flight.marks.sentAt[index] = 0;
     this.#lost.push({ flight, index });
   }

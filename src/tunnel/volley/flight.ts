@@ -16,8 +16,18 @@ export interface Flight {
   readonly width: number;
   readonly count: number;
   readonly marks: Marks;
-  departure: Departure;
-  repeated: boolean;
+  readonly departure: Departure;
+  /** Of those segments of it that were sent again last. */
+  again: Departure | undefined;
+}
+
+/** What came of a report. */
+export interface Tally {
+  bytes: number;
+  newest: Departure | undefined;
+  newestAt: number;
+  /** It is known which of several that left arrived: there was one. */
+  once: boolean;
 }
 
 /** What is kept of each segment; the arrays have room for the largest volley, and are used again. */
@@ -90,5 +100,5 @@ export function shorter(old: Flight, pool: MarksPool): Flight {
   const wire = recutVolley(old.wire, old.width, SEGMENT_BYTES);
   const count = Math.ceil(wire.length / SEGMENT_BYTES);
   pool.give(old.marks);
-  return { ...old, wire, width: SEGMENT_BYTES, count, marks: pool.take(count, 0), repeated: true };
+  return { ...old, wire, width: SEGMENT_BYTES, count, marks: pool.take(count, 0), again: undefined };
 }

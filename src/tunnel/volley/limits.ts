@@ -11,8 +11,8 @@ export const VOLLEY_HELD_BYTES = 24 * 1024 * 1024;
 /** What waits above before `write` says so, and when it says that there is room again. */
 export const VOLLEY_FULL_BYTES = 512 * 1024;
 export const VOLLEY_ROOM_BYTES = 256 * 1024;
-/** Wire memory that waits to be used again. */
-export const VOLLEY_SPARE = 64;
+/** Memory of volleys that waits to be used again when there is little to do. */
+export const VOLLEY_SPARE = 16;
 /**
  * A report goes out at the end of a turn of the event loop, but not sooner after the last than this share of a round
  * trip within these limits; and in it after so much.
@@ -69,5 +69,6 @@ export const WIDTH_AFTER_SEGMENTS = 64;
 export const WIDTH_TRIES = 3;
 export const WIDTH_TRY_MS = 1_000;
 export const WIDTH_AGAIN_MS = 600_000;
-/** So many bytes lost in wide segments, none of which arrived in between, are no chance but the path's end. */
-export const WIDTH_LOST_BYTES = 256 * 1024;
+/** So many bytes lost in wide segments, none of which arrived for so long, are no chance but the path's end. */
+export const WIDTH_LOST_BYTES = 64 * 1024;
+export const WIDTH_LOST_MS = 500;

@@ -19,7 +19,6 @@ import {
   REPORT_SHARE,
   VOLLEY_FULL_BYTES,
   VOLLEY_ROOM_BYTES,
-  WIDTH_LOST_BYTES,
 } from './limits.js';
 
 import { Width } from './width.js';
@@ -164,7 +163,8 @@ export class VolleyStream extends EventEmitter implements ByteStream {
       this.destroy();
       return;
     }
-    if (this.#departures.wideLost > WIDTH_LOST_BYTES) this.narrow();
+    const { wideLoss, bandwidth } = this.#departures;
+    if (wideLoss.tooMuch(performance.now(), bandwidth.rttMs)) this.narrow();
     else this.#pump();
     this.#closeIfDone();
   }

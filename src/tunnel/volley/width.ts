@@ -1,6 +1,14 @@
 import { TUNNEL_DATAGRAM_OVERHEAD_BYTES, type TunnelDatagram } from '../../wire/tunnel-datagram.js';
 import { SEGMENT_BYTES, VOLLEY_PREFIX_BYTES } from '../../wire/volley.js';
-import { WIDTH_AFTER_SEGMENTS, WIDTH_AGAIN_MS, WIDTH_TRIES, WIDTH_TRY_MS, WIDTHS } from './limits.js';
+import {
+  WIDTH_AFTER_SEGMENTS,
+  WIDTH_AGAIN_MS,
+  WIDTH_LOST_BYTES,
+  WIDTH_LOST_MS,
+  WIDTH_TRIES,
+  WIDTH_TRY_MS,
+  WIDTHS,
+} from './limits.js';
 
 /** Channels of sealed probes: zero bytes up to a size, and the size that came. */
 const PROBE = 2;
@@ -57,5 +65,22 @@ export class Width {
     this.#known = SEGMENT_BYTES;
     this.#tries = 0;
     this.#nextAt = 0;
+  }
+}
+
+/** Tells a path that became narrow from one that loses packets. Pure. */
+export class WideLoss {
+  /** Of segments wider than every path takes, lost since one of them arrived. */
+  bytes = 0;
+  #since = 0;
+
+  /** A report came, and all that it tells was counted. */
+  known(now: number): void {
+    if (this.bytes === 0) this.#since = now;
+  }
+
+  /** Shorter packets arrive, and wide ones do not, for longer than a queue overflows. */
+  tooMuch(now: number, rttMs: number): boolean {
+    return this.bytes > WIDTH_LOST_BYTES && now - this.#since > Math.max(WIDTH_LOST_MS, 4 * rttMs);
   }
 }

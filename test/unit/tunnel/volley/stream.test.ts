@@ -144,6 +144,52 @@ test('20 Mbit/s at 50 ms are used, and after the start the queue before the bott
   expect(path.a.stats().rttMs).toBeLessThan(90);
 });
 
+test('a heap of packets lost at once does not bring the rate down for long', () => {
+  let lossy = false;
+  const path = new VolleyPath({
+    delayMs: 10,
+    mbit: 50,
+    queueBytes: 250_000,
+    mtu: () => 1472,
+    meddle: (packet) => (lossy && packet.length > 1000 ? [] : [packet]),
+  });
+  let got = 0;
+  path.b.on('data', ({ length }: Buffer) => (got += length));
+  const write = () => {
+    while (path.a.write(Buffer.alloc(65_536)));
+  };
+  path.a.on('drain', write);
+  write();
+  pass(500);
+  lossy = true;
+  pass(100);
+  lossy = false;
+  pass(200);
+  const before = got;
+  pass(500);
+  expect(((got - before) * 8) / 0.5e6).toBeGreaterThan(35);
+});
+
+for (const [loss, least] of [
+  [0.05, 40],
+  [0.2, 25],
+] as const) {
+  test(`50 Mbit/s with loss of ${100 * loss} % are used as far as that lets`, () => {
+    const path = new VolleyPath({ delayMs: 10, mbit: 50, queueBytes: 250_000, loss });
+    let got = 0;
+    path.b.on('data', ({ length }: Buffer) => (got += length));
+    const write = () => {
+      while (path.a.write(Buffer.alloc(65_536)));
+    };
+    path.a.on('drain', write);
+    write();
+    pass(1_000);
+    const before = got;
+    pass(1_000);
+    expect(((got - before) * 8) / 1e6).toBeGreaterThan(least);
+  });
+}
+
 test('what is a little longer than a volley goes as one, and the rest joins what comes next or leaves a moment later', () => {
   const departures = new Departures(Buffer.alloc(32), 1);
   let now = 1;
