@@ -13,6 +13,8 @@ import {
   QUEUE_FACTOR,
   QUEUE_FLIGHT_GAIN,
   RATE_ROUNDS,
+  RISE,
+  RISES,
   SLACK_MS,
   STARTUP_GAIN,
   STARTUP_LOSS,
@@ -68,6 +70,8 @@ export class Bandwidth {
   #probed = Number.POSITIVE_INFINITY;
   #cycle = 0;
   #cycleAt = 0;
+  #bestBefore = 0;
+  #rises = 0;
   #delivered = 0;
   #deliveredAt = 0;
   #firstAt = 0;
@@ -208,6 +212,7 @@ export class Bandwidth {
       if (long || (gain < 1 && inFlight <= holds)) {
         this.#cycle = (this.#cycle + 1) % CYCLE_GAINS.length;
         this.#cycleAt = now;
+        if (this.#cycle === 0) this.#rise();
       }
     }
     if (this.#probeEnds > 0 && now >= this.#probeEnds) {
@@ -218,6 +223,18 @@ export class Bandwidth {
       this.#probeEnds = now + Math.max(PROBE_RTT_MS, 2 * this.#leastRtt);
       this.#probed = Number.POSITIVE_INFINITY;
     }
+  }
+
+  /** At the end of a cycle: a rate that was far too low is not to be raised by a quarter at a time. */
+  #rise(): void {
+    const more = this.#best >= this.#bestBefore * RISE && !this.#queued;
+    this.#rises = more ? this.#rises + 1 : 0;
+    this.#bestBefore = this.#best;
+    if (this.#rises < RISES) return;
+    this.#rises = 0;
+    this.#phase = 'startup';
+    this.#fullRate = this.#best;
+    this.#fullRounds = 0;
   }
 
   #holds(gain: number): number {

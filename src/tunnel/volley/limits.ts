@@ -37,6 +37,8 @@ export const QUEUE_FACTOR = 1.5;
 /** At high rates packets go out in bursts of this time (as TCP's segmentation offload does), and make up for so much. */
 export const BURST_MS = 1;
 export const BURST_MAX_MS = 3;
+/** Who was called that late for the next burst makes up for so much: a machine that is busy is no slow path. */
+export const LATE_MS = 50;
 /** How long less than a volley waits behind a full one for more. */
 export const HOLD_MS = 1;
 /** BBR section 4: gains, and for how many round trips the highest rate counts. */
@@ -45,6 +47,9 @@ export const CYCLE_GAINS = [1.25, 0.75, 1, 1, 1, 1, 1, 1] as const;
 export const FLIGHT_GAIN = 2;
 export const QUEUE_FLIGHT_GAIN = 1.25;
 export const RATE_ROUNDS = 10;
+/** Where so many cycles in a row each found so much more, and no queue, it is begun anew (in the manner of BBR version 3). */
+export const RISE = 1.15;
+export const RISES = 2;
 export const FULL_ROUNDS = 3;
 export const FULL_GROWTH = 1.25;
 /** After one such round where it lost more than this share: then it was the path's end (BBR version 2 has 2 %). */

@@ -10,6 +10,7 @@ import { Departures } from './departures.js';
 import {
   BURST_MAX_MS,
   BURST_MS,
+  LATE_MS,
   PROBE_MAX_MS,
   PROBE_SLACK_MS,
   PROBES,
@@ -65,6 +66,8 @@ export class VolleyStream extends EventEmitter implements ByteStream {
   /** What may be sent now, and when that was. */
   #tokens = 0;
   #tokensAt = 0;
+  /** There was more to send than might be sent by then. */
+  #paced = false;
   readonly #alarm = new Alarm(() => this.#wake());
   /** Since when nothing was heard while something was under way, and how often that was asked about. */
   #quietSince = 0;
@@ -239,7 +242,11 @@ export class VolleyStream extends EventEmitter implements ByteStream {
     const departures = this.#departures;
     const now = performance.now();
     const rate = departures.bandwidth.rate;
-    this.#tokens = Math.min(this.#tokens + (now - this.#tokensAt) * rate, BURST_MAX_MS * rate);
+    const most = this.#paced ? Math.min(LATE_MS, now - this.#tokensAt) : 0;
+    this.#tokens = Math.min(
+      this.#tokens + (now - this.#tokensAt) * rate,
+      Math.max(BURST_MAX_MS, most) * rate,
+    );
     this.#tokensAt = now;
     const burst = BURST_MS * rate;
     if (departures.inFlight === 0) this.#quietSince = now;
@@ -263,8 +270,8 @@ export class VolleyStream extends EventEmitter implements ByteStream {
     const departures = this.#departures;
     const { bandwidth } = departures;
     const may = departures.hasMore && departures.inFlight < bandwidth.flight;
-    const paced = may && this.#tokens <= 0;
-    const burstAt = paced ? now + BURST_MS - this.#tokens / bandwidth.rate : undefined;
+    this.#paced = may && this.#tokens <= 0;
+    const burstAt = this.#paced ? now + BURST_MS - this.#tokens / bandwidth.rate : undefined;
     const heldAt = may && departures.heldUntil > now ? departures.heldUntil : undefined;
     const quietAt = departures.inFlight > 0 ? this.#quietSince + this.#patience() : undefined;
     this.#alarm.by(burstAt, heldAt, quietAt);

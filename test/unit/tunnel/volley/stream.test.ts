@@ -170,6 +170,56 @@ test('a heap of packets lost at once does not bring the rate down for long', () 
   expect(((got - before) * 8) / 0.5e6).toBeGreaterThan(35);
 });
 
+test('on machines that come to it every 30 ms only a path is used all the same', () => {
+  const exact = globalThis.setTimeout;
+  // Each waits until the next of these moments, the path too.
+  const late = (call: () => void, ms = 0) => {
+    const now = performance.now();
+    return exact(call, Math.ceil((now + ms) / 30) * 30 - now);
+  };
+  vi.stubGlobal('setTimeout', late);
+  try {
+    const path = new VolleyPath({ delayMs: 25, mbit: 20 });
+    let got = 0;
+    path.b.on('data', ({ length }: Buffer) => (got += length));
+    const write = () => {
+      while (path.a.write(Buffer.alloc(65_536)));
+    };
+    path.a.on('drain', write);
+    write();
+    pass(1_000);
+    const before = got;
+    pass(500);
+    expect(((got - before) * 8) / 0.5e6).toBeGreaterThan(12);
+  } finally {
+    vi.unstubAllGlobals();
+  }
+});
+
+test('a path that carries ten times as much all at once is used soon', () => {
+  let mbit = 4;
+  const path = new VolleyPath({
+    delayMs: 10,
+    queueBytes: 100_000,
+    get mbit() {
+      return mbit;
+    },
+  });
+  let got = 0;
+  path.b.on('data', ({ length }: Buffer) => (got += length));
+  const write = () => {
+    while (path.a.write(Buffer.alloc(65_536)));
+  };
+  path.a.on('drain', write);
+  write();
+  pass(3_000);
+  mbit = 40;
+  pass(1_000);
+  const before = got;
+  pass(500);
+  expect(((got - before) * 8) / 0.5e6).toBeGreaterThan(25);
+});
+
 for (const [loss, least] of [
   [0.05, 40],
   [0.2, 25],
