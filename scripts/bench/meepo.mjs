@@ -217,7 +217,8 @@ const inside = (side, command, ...args) => {
   children.push(child);
   return child;
 };
-// The flag is the daemon's own.
+// The flag is the daemon's own, and so is the word to the C library.
+if (!values.foreground) process.env.MALLOC_TRIM_THRESHOLD_ ??= '131072';
 const role = (side, name) =>
   inside(
     side,
