@@ -7,8 +7,20 @@ import { answerWebrtc, offerWebrtc } from '../../src/meepo/webrtc.js';
 
 const SETTINGS = { iceServers: [], onlyAddress: '127.0.0.1' };
 
-/** A path of two ends in this process, and the ports of both. */
+/** A path of two ends in this process, and the ports of both; on a machine that stands still now and then it takes several tries. */
 async function connected() {
+  for (let tries = 1; ; tries++) {
+    const path = await tried();
+    const states = () => path.links.map((link) => link.state);
+    const settled = () => states().every((one) => one === 'connected') || states().includes('failed');
+    await expect.poll(settled, { timeout: 40_000 }).toBe(true);
+    if (states().every((one) => one === 'connected')) return path;
+    expect(tries).toBeLessThan(4);
+    await Promise.all(path.links.map((link) => link.close()));
+  }
+}
+
+async function tried() {
   const states: LinkState[] = [];
   const streams: Duplex[] = [];
   const events = {
@@ -23,7 +35,6 @@ async function connected() {
     await Promise.all(links.map((link) => link.close()));
   });
   await offer.accept(answer.sdp);
-  await expect.poll(() => links.map((link) => link.state)).toEqual(['connected', 'connected']);
   const ports = [offer.sdp, answer.sdp].flatMap((sdp) =>
     [...sdp.matchAll(/^a=candidate:\S+ 1 udp \d+ 127\.0\.0\.1 (\d+)/gim)].map((match) => Number(match[1])),
   );
@@ -59,7 +70,9 @@ const HELLO = (() => {
   return clear(22, Buffer.concat([header, body]));
 })();
 
-test('whoever knows the ports of a path can neither end it nor make it begin anew', async () => {
+test('whoever knows the ports of a path can neither end it nor make it begin anew', {
+  timeout: 180_000,
+}, async () => {
   const { links, states, ports } = await connected();
   expect(ports.length).toBeGreaterThanOrEqual(2);
   const stranger = createSocket('udp4');
@@ -84,7 +97,7 @@ test('whoever knows the ports of a path can neither end it nor make it begin ane
     got += data.length;
   });
   stream.write(big);
-  await expect.poll(() => got).toBe(big.length);
+  await expect.poll(() => got, { timeout: 40_000 }).toBe(big.length);
   expect(states).not.toContain('closed');
   expect(states).not.toContain('disconnected');
 });
