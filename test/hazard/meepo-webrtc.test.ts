@@ -12,7 +12,9 @@ async function connected() {
   for (let tries = 1; ; tries++) {
     const path = await tried();
     const states = () => path.links.map((link) => link.state);
-    const settled = () => states().every((one) => one === 'connected') || states().includes('failed');
+    const settled = () =>
+      states().every((one) => one === 'connected') ||
+      states().some((one) => one === 'failed' || one === 'closed');
     await expect.poll(settled, { timeout: 40_000 }).toBe(true);
     if (states().every((one) => one === 'connected')) return path;
     expect(tries).toBeLessThan(4);
