@@ -5,7 +5,7 @@
 
 /** How far a volley may be ahead of the oldest that is not whole, and the bytes that may be under way: both of them. */
 export const VOLLEY_WINDOW = 1_024;
-export const VOLLEY_FLIGHT_BYTES = 12 * 1024 * 1024;
+export const VOLLEY_FLIGHT_BYTES = 10 * 1024 * 1024;
 /** What a receiver keeps of volleys that are not whole or not in order; an honest sender has no more under way. */
 export const VOLLEY_HELD_BYTES = 24 * 1024 * 1024;
 /** What waits above before `write` says so, and when it says that there is room again. */
