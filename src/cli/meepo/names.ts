@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AwlError } from '../../errors.js';
-import { formatMeepoId, parseMeepoId } from '../../wire/meepo/id.js';
+import { AwlError, errorText } from '../../errors.js';
+import { formatMeepoId, isMeepoId, parseMeepoId } from '../../wire/meepo/id.js';
 import type { MeepoContext } from './context.js';
 import { ensureMeepoDirectory, namesPath } from './place.js';
 
@@ -10,20 +10,31 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** One label of a host name that cannot be taken for a MeepoID. */
 const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
 
-/** The user's names for peers; none if the file is missing. */
+function unreadable(path: string, why: string): AwlError {
+  return new AwlError('CONFIG_SYNTAX', `${path}: ${why}`, {
+    hint: 'mend it, or move it away to begin with no names: {"name": "MeepoID"} is what it holds',
+  });
+}
+
+/**
+ * The user's names for peers; none if the file is missing.
+ * @throws AwlError CONFIG_SYNTAX for anything that `name add` would not write: the next one would lose it
+ */
 export function readNames(env: Env): ReadonlyMap<string, string> {
+  const path = namesPath(env);
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(namesPath(env), 'utf8'));
-  } catch {
-    return new Map();
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
+    throw unreadable(path, errorText(error));
   }
-  if (typeof value !== 'object' || value === null) return new Map();
-  return new Map(
-    Object.entries(value).filter(
-      (one): one is [string, string] => NAME.test(one[0]) && typeof one[1] === 'string',
-    ),
-  );
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw unreadable(path, 'there are no names in it');
+  const names = Object.entries(value);
+  const wrong = names.find(([name, id]) => !NAME.test(name) || typeof id !== 'string' || !isMeepoId(id));
+  if (wrong) throw unreadable(path, `${JSON.stringify(wrong[0].slice(0, 60))} is no name, or has no MeepoID`);
+  return new Map(names);
 }
 
 function write(env: Env, names: ReadonlyMap<string, string>): void {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { AwlError } from '../../errors.js';
+import { AwlError, errorText } from '../../errors.js';
 import { createLogger, LOG_LEVELS, type LogLevel } from '../../log.js';
 import { Access } from '../../meepo/access.js';
 import { apiServer } from '../../meepo/api.js';
@@ -159,7 +159,14 @@ async function stay(context: MeepoContext, planned: Plan): Promise<number> {
     ensureMeepoDirectory(context.io.env);
     const socks = config.proxy?.socks5;
     if (socks) {
-      const lookup = (name: string) => readNames(context.io.env).get(name);
+      const lookup = (name: string) => {
+        try {
+          return readNames(context.io.env).get(name);
+        } catch (error) {
+          log.error(errorText(error));
+          return undefined;
+        }
+      };
       proxy = new MeepoProxy({ node, ...socks, lookup, log });
       await proxy.listen();
     }
