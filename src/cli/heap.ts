@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8';
  * (docs/BENCHMARKS.md). With a limit of four times the heap the quick collections, one every 32 MB, are nearly
  * always in time; a higher limit is no faster and takes 15 MB more.
  */
-export function growHeapFreely(): void {
+function growHeapFreely(): void {
   setFlagsFromString('--heap-growing-percent=300');
 }
 
@@ -19,4 +19,10 @@ export function keepYoungHeapSmall(): void {
   const given = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].join(' ');
   if (given.includes('semi-space-size')) return;
   setFlagsFromString('--semi-space-growth-factor=1');
+}
+
+/** For a process with a tunnel: both. The small young heap takes 20 MB less, and no more time, since large buffers are used again. */
+export function fitHeapForTraffic(): void {
+  growHeapFreely();
+  keepYoungHeapSmall();
 }

@@ -8,7 +8,7 @@ import { runAcceptor } from '../session/run.js';
 import type { AcceptorSettings } from '../session/settings.js';
 import type { CommandContext } from './command.js';
 import { type ConfigFile, readConfig } from './config.js';
-import { growHeapFreely } from './heap.js';
+import { fitHeapForTraffic } from './heap.js';
 import { jsonLine, oneLine } from './io.js';
 import { fromEnvironment, mergeLevels } from './merge.js';
 import { warn } from './prepare.js';
@@ -34,7 +34,7 @@ interface Service {
 export async function runServe(context: CommandContext): Promise<number> {
   const { io, log, signal } = context;
   const services = await readServices(context);
-  if (services.some(({ settings }) => settings.tunnel)) growHeapFreely();
+  if (services.some(({ settings }) => settings.tunnel)) fitHeapForTraffic();
   const pool = new LinkPool();
   const nats = new NatWatches(signal);
   const json = context.options.flag('json');

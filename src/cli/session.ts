@@ -6,7 +6,7 @@ import type { AcceptorSettings } from '../session/settings.js';
 import { startWatching } from '../session/watching.js';
 import { formatEndpoint } from '../util/endpoint.js';
 import type { CommandContext } from './command.js';
-import { growHeapFreely } from './heap.js';
+import { fitHeapForTraffic } from './heap.js';
 import { jsonLine, letGoOfStdout } from './io.js';
 import { serveMetrics } from './metrics.js';
 import { warn } from './prepare.js';
@@ -20,7 +20,7 @@ export async function runSession(context: CommandContext): Promise<number> {
   const cli = await sessionSettings(options, io.env, signal);
   const { accept, settings, stdio, warnings } = cli;
   for (const warning of warnings) warn(io, warning);
-  if (settings.tunnel) growHeapFreely();
+  if (settings.tunnel) fitHeapForTraffic();
   const json = options.flag('json');
   const board = new StatusBoard({
     mode: accept ? 'accept' : 'invite',
