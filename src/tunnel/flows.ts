@@ -43,7 +43,7 @@ export class Flows {
     flow.idle.refresh();
     this.#flows.delete(key);
     this.#flows.set(key, flow);
-    if (!flow.waiting) this.#send(flow.id, payload);
+    if (!flow.waiting) this.tunnel.sendDatagram(flow.id, payload);
     else if (flow.waiting.length < TUNNEL_FLOW_QUEUE) flow.waiting.push(payload);
   }
 
@@ -58,7 +58,7 @@ export class Flows {
     const handler: ChannelHandler = {
       accepted: () => {
         const flow = this.#flows.get(key);
-        for (const payload of flow?.waiting ?? []) this.#send(flow?.id ?? 0, payload);
+        for (const payload of flow?.waiting ?? []) this.tunnel.sendDatagram(flow?.id ?? 0, payload);
         if (flow) flow.waiting = undefined;
       },
       refused: (reason) => {
@@ -83,10 +83,6 @@ export class Flows {
     };
     this.#flows.set(key, flow);
     return flow;
-  }
-
-  #send(id: number, payload: Buffer): void {
-    this.tunnel.sendDatagram(id, payload);
   }
 
   #forget(key: string, tell: boolean): void {

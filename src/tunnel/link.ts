@@ -1,13 +1,8 @@
 import { AwlError, errorText } from '../errors.js';
+import { AEAD_TAG_BYTES } from '../util/aead.js';
 import { BufferPool } from '../util/buffer-pool.js';
 import { TUNNEL_QUEUE_BYTES, TUNNEL_RECORD_BYTES, TUNNEL_SPARE_RECORDS } from '../wire/tunnel-limits.js';
-import {
-  frameRecord,
-  RECORD_LENGTH_BYTES,
-  RecordOpener,
-  RecordSealer,
-  TUNNEL_TAG_BYTES,
-} from '../wire/tunnel-record.js';
+import { frameRecord, RECORD_LENGTH_BYTES, RecordOpener, RecordSealer } from '../wire/tunnel-record.js';
 import type { Carrier } from './carrier.js';
 import { Datagrams } from './datagrams.js';
 
@@ -29,7 +24,7 @@ export class Link {
   readonly #opener: RecordOpener;
   readonly #keep = () => this.#opener.keep();
   readonly #pool = new BufferPool(
-    RECORD_LENGTH_BYTES + TUNNEL_RECORD_BYTES + TUNNEL_TAG_BYTES,
+    RECORD_LENGTH_BYTES + TUNNEL_RECORD_BYTES + AEAD_TAG_BYTES,
     TUNNEL_SPARE_RECORDS,
   );
   /** Sealed records that the peer may not have yet; until it has them the carrier may send from their memory. */

@@ -1,13 +1,13 @@
-import { aead } from '../util/aead.js';
+import { AEAD_TAG_BYTES, aead } from '../util/aead.js';
 import { TUNNEL_REPLAY_WINDOW } from './tunnel-limits.js';
-import { counterNonce, TUNNEL_TAG_BYTES } from './tunnel-record.js';
+import { counterNonce } from './tunnel-record.js';
 
 /** Neither UDX (0xff) nor STUN (first two bits 0), so that one socket serves all three. */
 const MAGIC = 0xa7;
 const HEADER_BYTES = 7;
 const CHANNEL_BYTES = 4;
 /** What a datagram adds to its payload: header, channel and tag. */
-export const TUNNEL_DATAGRAM_OVERHEAD_BYTES = HEADER_BYTES + CHANNEL_BYTES + TUNNEL_TAG_BYTES;
+export const TUNNEL_DATAGRAM_OVERHEAD_BYTES = HEADER_BYTES + CHANNEL_BYTES + AEAD_TAG_BYTES;
 
 /** What one datagram of a tunnel carries; channel 0 with no payload is the knock. */
 export interface TunnelDatagram {

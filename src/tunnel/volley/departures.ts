@@ -1,5 +1,5 @@
+import { AEAD_TAG_BYTES } from '../../util/aead.js';
 import { BufferPool } from '../../util/buffer-pool.js';
-import { TUNNEL_TAG_BYTES } from '../../wire/tunnel-record.js';
 import {
   SEGMENT_BYTES,
   SEGMENTS_MAX,
@@ -171,7 +171,7 @@ export class Departures {
 
   #seal(now: number, most: number): Sendable {
     const { width } = this;
-    const fits = Math.min(VOLLEY_BYTES, Math.floor(most / width) * shareOf(width) - TUNNEL_TAG_BYTES);
+    const fits = Math.min(VOLLEY_BYTES, Math.floor(most / width) * shareOf(width) - AEAD_TAG_BYTES);
     const plain = this.#waiting.take(fits);
     const bytes = plain.reduce((sum, { length }) => sum + length, 0);
     if (bytes === 0) this.#ending = 'sent';

@@ -21,7 +21,6 @@ import {
   VOLLEY_FULL_BYTES,
   VOLLEY_ROOM_BYTES,
 } from './limits.js';
-
 import { Width } from './width.js';
 
 /** Channels of the sealed reports. */
