@@ -50,6 +50,22 @@ function carries(path: VolleyPath, bytes: number, limitMs: number): number {
   return ms;
 }
 
+/** Sends from a to b as much as it is let; Mbit/s that arrive in the next so many ms. */
+function floods(path: VolleyPath): (ms: number) => number {
+  let got = 0;
+  path.b.on('data', ({ length }: Buffer) => (got += length));
+  const write = () => {
+    while (path.a.write(Buffer.alloc(65_536)));
+  };
+  path.a.on('drain', write);
+  write();
+  return (ms) => {
+    const before = got;
+    pass(ms);
+    return ((got - before) * 8) / (ms * 1_000);
+  };
+}
+
 const PATHS: Readonly<Record<string, PathOptions>> = {
   'a clean path': { delayMs: 5 },
   'loss of 5 % and what comes twice': { delayMs: 5, loss: 0.05, duplicate: 0.05 },
@@ -130,17 +146,9 @@ test('a path that was cut for seconds goes on where it was, and sends little whi
 
 test('20 Mbit/s at 50 ms are used, and after the start the queue before the bottleneck stays short', () => {
   const path = new VolleyPath({ delayMs: 25, mbit: 20, queueBytes: 800_000 });
-  let got = 0;
-  path.b.on('data', ({ length }: Buffer) => (got += length));
-  const write = () => {
-    while (path.a.write(Buffer.alloc(65_536)));
-  };
-  path.a.on('drain', write);
-  write();
+  const rate = floods(path);
   pass(2_000);
-  const before = got;
-  pass(2_000);
-  expect(((got - before) * 8) / 2e6).toBeGreaterThan(18);
+  expect(rate(2_000)).toBeGreaterThan(18);
   expect(path.a.stats().rttMs).toBeLessThan(90);
 });
 
@@ -153,21 +161,13 @@ test('a heap of packets lost at once does not bring the rate down for long', () 
     mtu: () => 1472,
     meddle: (packet) => (lossy && packet.length > 1000 ? [] : [packet]),
   });
-  let got = 0;
-  path.b.on('data', ({ length }: Buffer) => (got += length));
-  const write = () => {
-    while (path.a.write(Buffer.alloc(65_536)));
-  };
-  path.a.on('drain', write);
-  write();
+  const rate = floods(path);
   pass(500);
   lossy = true;
   pass(100);
   lossy = false;
   pass(200);
-  const before = got;
-  pass(500);
-  expect(((got - before) * 8) / 0.5e6).toBeGreaterThan(35);
+  expect(rate(500)).toBeGreaterThan(35);
 });
 
 test('on machines that come to it every 30 ms only a path is used all the same', () => {
@@ -180,17 +180,9 @@ test('on machines that come to it every 30 ms only a path is used all the same',
   vi.stubGlobal('setTimeout', late);
   try {
     const path = new VolleyPath({ delayMs: 25, mbit: 20 });
-    let got = 0;
-    path.b.on('data', ({ length }: Buffer) => (got += length));
-    const write = () => {
-      while (path.a.write(Buffer.alloc(65_536)));
-    };
-    path.a.on('drain', write);
-    write();
+    const rate = floods(path);
     pass(1_000);
-    const before = got;
-    pass(500);
-    expect(((got - before) * 8) / 0.5e6).toBeGreaterThan(12);
+    expect(rate(500)).toBeGreaterThan(12);
   } finally {
     vi.unstubAllGlobals();
   }
@@ -205,19 +197,11 @@ test('a path that carries ten times as much all at once is used soon', () => {
       return mbit;
     },
   });
-  let got = 0;
-  path.b.on('data', ({ length }: Buffer) => (got += length));
-  const write = () => {
-    while (path.a.write(Buffer.alloc(65_536)));
-  };
-  path.a.on('drain', write);
-  write();
+  const rate = floods(path);
   pass(3_000);
   mbit = 40;
   pass(1_000);
-  const before = got;
-  pass(500);
-  expect(((got - before) * 8) / 0.5e6).toBeGreaterThan(25);
+  expect(rate(500)).toBeGreaterThan(25);
 });
 
 for (const [loss, least] of [
@@ -226,17 +210,9 @@ for (const [loss, least] of [
 ] as const) {
   test(`50 Mbit/s with loss of ${100 * loss} % are used as far as that lets`, () => {
     const path = new VolleyPath({ delayMs: 10, mbit: 50, queueBytes: 250_000, loss });
-    let got = 0;
-    path.b.on('data', ({ length }: Buffer) => (got += length));
-    const write = () => {
-      while (path.a.write(Buffer.alloc(65_536)));
-    };
-    path.a.on('drain', write);
-    write();
+    const rate = floods(path);
     pass(1_000);
-    const before = got;
-    pass(1_000);
-    expect(((got - before) * 8) / 1e6).toBeGreaterThan(least);
+    expect(rate(1_000)).toBeGreaterThan(least);
   });
 }
 
