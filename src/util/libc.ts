@@ -15,6 +15,13 @@ export interface Libc {
   address(buffer: Buffer): bigint;
 }
 
+/** Linux' numbers, the same on every machine that koffi has a build for (asm-generic/socket.h, linux/in.h, linux/in6.h). */
+export const SOCK_DGRAM = 2;
+export const SOCK_CLOEXEC = 0o2000000;
+export const IPPROTO_IP = 0;
+export const IPPROTO_TCP = 6;
+export const IPPROTO_IPV6 = 41;
+
 interface Koffi {
   load(path: null): Library;
   errno(): number;
@@ -41,6 +48,20 @@ export function ownLibrary(): { readonly koffi: Koffi; readonly library: Library
   const koffi = createRequire(import.meta.url)('koffi') as Koffi;
   if (koffi.sizeof('void *') !== 8) throw new Error('no such pointers');
   return { koffi, library: koffi.load(null) };
+}
+
+/** The value of a socket's option, `bytes` long; undefined where the kernel has it not, or not whole. */
+export function socketOption(
+  calls: Libc,
+  fd: number,
+  level: number,
+  option: number,
+  bytes: number,
+): Buffer | undefined {
+  const value = Buffer.alloc(bytes);
+  const length = Buffer.from(Uint32Array.of(bytes).buffer);
+  const known = calls.getsockopt(fd, level, option, value, length) === 0;
+  return known && length.readUInt32LE() >= bytes ? value : undefined;
 }
 
 function load(): Libc | undefined {

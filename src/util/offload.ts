@@ -2,21 +2,17 @@ import { createSocket, type Socket } from 'node:dgram';
 import { AwlError } from '../errors.js';
 import { Drain } from './drain.js';
 import { type Endpoint, familyOf, formatEndpoint } from './endpoint.js';
-import { type Libc, libc } from './libc.js';
+import { IPPROTO_IP, IPPROTO_IPV6, type Libc, libc, SOCK_CLOEXEC, SOCK_DGRAM } from './libc.js';
 import { AF_INET, AF_INET6, socketAddress } from './socket-address.js';
 
 /** Linux' numbers, the same on every machine that koffi has a build for (asm-generic, linux/in.h, linux/udp.h). */
-const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
-const IPPROTO_IP = 0;
 const IP_MTU_DISCOVER = 10;
-const IPPROTO_IPV6 = 41;
 const IPV6_MTU_DISCOVER = 23;
 const PMTUDISC_DONT = 0;
 const PMTUDISC_WANT = 1;

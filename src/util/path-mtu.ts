@@ -1,13 +1,9 @@
 import { type Endpoint, familyOf } from './endpoint.js';
-import { libc } from './libc.js';
+import { IPPROTO_IP, IPPROTO_IPV6, libc, SOCK_CLOEXEC, SOCK_DGRAM, socketOption } from './libc.js';
 import { AF_INET, AF_INET6, socketAddress } from './socket-address.js';
 
 /** Linux' numbers (linux/in.h, linux/in6.h). */
-const SOCK_DGRAM = 2;
-const SOCK_CLOEXEC = 0o2000000;
-const IPPROTO_IP = 0;
 const IP_MTU = 14;
-const IPPROTO_IPV6 = 41;
 const IPV6_MTU = 24;
 
 /**
@@ -24,10 +20,8 @@ export function pathMtu(to: Endpoint): number | undefined {
   try {
     const address = socketAddress(to);
     if (calls.connect(fd, address, address.length) !== 0) return undefined;
-    const value = Buffer.alloc(4);
-    const length = Buffer.from(Uint32Array.of(value.length).buffer);
     const [level, option] = six ? [IPPROTO_IPV6, IPV6_MTU] : [IPPROTO_IP, IP_MTU];
-    return calls.getsockopt(fd, level, option, value, length) === 0 ? value.readUInt32LE() : undefined;
+    return socketOption(calls, fd, level, option, 4)?.readUInt32LE();
   } finally {
     calls.close(fd);
   }

@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net';
-import { libc } from './libc.js';
+import { IPPROTO_TCP, libc, socketOption } from './libc.js';
 
-/** linux/in.h, linux/tcp.h. */
-const IPPROTO_TCP = 6;
+/** linux/tcp.h. */
 const TCP_INFO = 11;
 /** struct tcp_info: microseconds, segments that were sent again, and segments with data (Linux 4.6). */
 const RTT_AT = 68;
@@ -24,10 +23,8 @@ export function tcpInfo(socket: Socket): TcpInfo | undefined {
   // Node keeps the descriptor to itself, but has no way to ask the kernel for these numbers.
   const fd = (socket as unknown as { readonly _handle?: { readonly fd?: number } | null })._handle?.fd;
   if (!calls || fd === undefined || fd < 0) return undefined;
-  const info = Buffer.alloc(INFO_BYTES);
-  const length = Buffer.from(Uint32Array.of(INFO_BYTES).buffer);
-  if (calls.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, length) !== 0) return undefined;
-  if (length.readUInt32LE() < INFO_BYTES) return undefined;
+  const info = socketOption(calls, fd, IPPROTO_TCP, TCP_INFO, INFO_BYTES);
+  if (!info) return undefined;
   return {
     rttMs: info.readUInt32LE(RTT_AT) / 1000,
     packets: info.readUInt32LE(DATA_SEGS_OUT_AT),
